@@ -1,0 +1,61 @@
+# Every target sets up what it needs: a virtual environment in .venv, from requirements.lock.
+# Nothing but Python 3.11 or later and make is assumed.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CODE := libs services agent cli tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check style test-browser test-deploy bench fmt lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make the virtual environment
+
+$(READY): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Dormice needs Python 3.11 or later; install it (Debian: python3 python3-venv)." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(READY)  ## Start Dormice with this machine as its first host
+	@$(BIN)/dormice up --with-this-machine
+
+demo: $(READY)  ## Watch a fleet live through four weeks in under three minutes
+	@$(BIN)/dormice demo
+
+test: $(READY)  ## Run every test that needs no Docker engine
+	@$(BIN)/python -m pytest -q --ignore=tests/deploy --ignore=tests/bench
+
+check: style test  ## What CI runs: style, types, imports, tests
+
+style: $(READY)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test-browser: $(READY)  ## Only the tests in a real browser
+	@$(BIN)/python -m pytest -q tests/browser
+
+test-deploy: $(READY)  ## Test the compose file on a real Docker engine
+	@$(BIN)/python -m pytest -q tests/deploy
+
+bench: $(READY)  ## Measure, and print a table of ratios
+	@$(BIN)/python -m tests.bench
+
+fmt: $(READY)  ## Format the code
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+lock: $(READY)  ## Pin the newest versions that pyproject.toml allows
+	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate --allow-unsafe --all-extras --output-file requirements.lock pyproject.toml
+
+clean:  ## Remove what the targets made
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
