@@ -1,0 +1,155 @@
+"""Events of the registry: which hosts exist, what is expected of them, what they back up."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from libs.common.events.base import Event, HostEvent
+
+
+class CatchUp(StrEnum):
+    """What a schedule asks of the catch-up after missed windows."""
+
+    LATEST_ONCE = "latest_once"
+    OFF = "off"
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Schedule(Record):
+    """When to back up which source groups. `timezone` None: the host's own, wherever it is."""
+
+    id: str
+    name: str
+    cron: str
+    timezone: str | None = None
+    enabled: bool = True
+    catch_up: CatchUp = CatchUp.LATEST_ONCE
+    source_group_ids: tuple[str, ...] = ()
+
+
+class SourceGroup(Record):
+    """What to back up together. `name` is the restic tag."""
+
+    id: str
+    name: str
+    includes: tuple[str, ...]
+    excludes: tuple[str, ...] = ()
+    retention: dict[str, Any] | None = None
+    retry_max: int = 0
+    hooks: dict[str, Any] | None = None
+
+
+class Thresholds(Record):
+    """A host's own thresholds in seconds; None: the fleet's."""
+
+    offline_seconds: int | None = None
+    stale_seconds: int | None = None
+
+
+class HostRecord(Record):
+    """All that anyone may know of a host; no secret is in it.
+
+    `version` grows with every change, `config_version` with every change that the agent must
+    apply. `removed` is a tombstone that stays for ever. `repository_id` is a salted hash.
+    """
+
+    id: str
+    name: str
+    always_on: bool = True
+    tags: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    os: str = ""
+    arch: str = ""
+    agent_version: str = ""
+    enrolled_at: AwareDatetime
+    thresholds: Thresholds = Thresholds()
+    schedules: tuple[Schedule, ...] = ()
+    source_groups: tuple[SourceGroup, ...] = ()
+    repository_id: str | None = None
+    version: int = 1
+    config_version: int = 1
+    removed: bool = False
+
+
+class HostFact(HostEvent):
+    """A change of a host's record; carries the whole new record. Idempotent by `record.version`."""
+
+    record: HostRecord
+
+
+class HostEnrolled(HostFact):
+    """A host joined the fleet. It has never been seen yet."""
+
+    type: ClassVar[str] = "dormice.host.enrolled.v1"
+
+
+class HostChanged(HostFact):
+    """Anything but the mode changed; `changed` names the fields."""
+
+    type: ClassVar[str] = "dormice.host.changed.v1"
+    changed: tuple[str, ...] = ()
+
+
+class HostModeChanged(HostFact):
+    """The mode really changed (saving the same mode publishes nothing)."""
+
+    type: ClassVar[str] = "dormice.host.mode_changed.v1"
+    always_on: bool
+
+
+class HostRemoved(HostFact):
+    """The host left the fleet; `record.removed` is true and stays so."""
+
+    type: ClassVar[str] = "dormice.host.removed.v1"
+
+
+class Actor(Record):
+    """Who did something: an operator, an API token, an agent or Dormice itself."""
+
+    kind: Literal["operator", "token", "agent", "system"]
+    id: str
+    name: str
+    role: Literal["viewer", "operator", "admin"] = "viewer"
+
+
+SYSTEM = Actor(kind="system", id="system", name="dormice", role="admin")
+
+
+class Audit(Event):
+    """Someone changed something. `action` is `<noun>.<past participle>`: `host.mode_updated`.
+
+    Idempotent by the event's id. Never holds a secret.
+    """
+
+    type: ClassVar[str] = "dormice.audit.recorded.v1"
+    service: str
+    target: str
+    action: str
+    actor: Actor
+    at: AwareDatetime
+    host_id: str | None = None
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+
+    def subject(self) -> str:
+        return f"dormice.audit.{self.service}.{self.target}"
+
+
+class Dead(Event):
+    """A service could not apply an event and went on without it. Idempotent by (service, event)."""
+
+    type: ClassVar[str] = "dormice.dead.recorded.v1"
+    service: str
+    event_id: str
+    event_subject: str
+    seq: int
+    error: str
+
+    def subject(self) -> str:
+        return f"dormice.dead.{self.service}.{self.event_id}"

@@ -1,0 +1,283 @@
+"""The loop's synchronous heart: one transaction per step, the same over NATS and in memory.
+
+    step(messages, inputs, now) →  apply the log → answer inputs → run what is due → commit
+                                   position + state + outbox + deadlines + effects together
+
+A message that cannot be applied becomes a dead letter; the batch is bisected to find it. A fault of
+the disk is no message's fault: it rolls back everything and is raised as `StoreFault`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from libs.common.bus.base import LogMessage, Outgoing
+from libs.common.clock import from_micros, to_micros
+from libs.common.errors import DormiceError
+from libs.common.events import registry  # noqa: F401  makes every event known to decode
+from libs.common.events.base import BadEvent, decode
+from libs.common.events.host import Dead
+from libs.common.ids import IdSource
+from libs.common.loop.machine import Buckets, Machine
+from libs.common.loop.step import Effect, Position, Step, Work, faults_of
+from libs.common.loop.tx import OutboxRow, Tx
+from libs.common.store.database import savepoint, transaction
+
+log = structlog.get_logger()
+
+DUE_PER_STEP = 1000
+_FAMILIES_BY_FIRST_TOKEN = frozenset({"audit", "dead"})
+
+
+class Core:
+    """Drives one machine on one connection. Not thread-safe: one caller at a time."""
+
+    def __init__(self, machine: Machine, db: sqlite3.Connection, ids: IdSource | None = None):
+        self.machine = machine
+        self.db = db
+        self._ids = ids or IdSource()
+        self._interest = {_interest_key(model.type) for model in machine.handlers}
+        self._last_effect_row = 0
+        self._unsent: dict[str, int] = dict(  # event id → row, oldest first, as of the last commit
+            db.execute("SELECT event_id, row_id FROM outbox ORDER BY row_id")
+        )
+
+    # -- position ------------------------------------------------------------------------------
+
+    def position(self) -> Position | None:
+        row = self.db.execute("SELECT log_created_at, seq, event_id FROM position").fetchone()
+        return Position(*row) if row else None
+
+    def start_at(self, position: Position, buckets: Buckets, now: datetime, *, again: bool) -> None:
+        """Take the log's tail as the position and the state from `buckets`.
+
+        `again`: the log we knew is gone. Owners put their buckets again, the others reload them.
+        """
+        with faults_of(self.machine.name), transaction(self.db):
+            tx = self._tx(now)
+            self.machine.load(tx, buckets)
+            if again:
+                self.machine.republish(tx)
+            self._save(position)
+
+    def restart(self) -> Step:
+        """Return what is still to be sent and done, as after a start."""
+        position = self.position()
+        if position is None:
+            raise RuntimeError("start_at comes first")
+        step = Step(position, outbox=self._unsent_rows())
+        self._unsent = {row.message.event_id: row.row_id for row in step.outbox}
+        self._last_effect_row = 0
+        self._collect_effects(step)
+        self._next_due(step)
+        return step
+
+    # -- the step ------------------------------------------------------------------------------
+
+    def step(
+        self,
+        messages: Sequence[LogMessage] = (),
+        inputs: Sequence[Work] = (),
+        *,
+        now: datetime,
+        deadlines: bool = False,
+        acknowledged_row: int = 0,
+    ) -> Step:
+        """Apply, answer, run what is due, commit; return what the shell has to do now.
+
+        `deadlines`: the log has been read to its tail as of `now`, so what is due may be decided.
+        `acknowledged_row`: every outbox row up to it is stored on the bus.
+
+        Raises: StoreFault.
+        """
+        with faults_of(self.machine.name), transaction(self.db):
+            position = self.position()
+            if position is None:
+                raise RuntimeError("start_at comes first")
+            step = Step(position)
+            tx = self._tx(now)
+            if acknowledged_row:
+                self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (acknowledged_row,))
+            if messages:
+                self._remove_own(messages, step)
+                self._apply(tx, messages, step)
+                last = messages[-1]
+                step.position = Position(position.log_created_at, last.seq, last.event_id)
+                self._save(step.position)
+            for work in inputs:
+                self._answer(tx, work, step)
+            if deadlines:
+                self._run_due(tx, step)
+            self._next_due(step)
+        step.signals, step.outbox = tx.signals, tx.rows
+        self._forget_sent(max(acknowledged_row, *step.sent_rows, 0))
+        self._unsent.update((row.message.event_id, row.row_id) for row in tx.rows)
+        self._collect_effects(step)
+        return step
+
+    def _tx(self, now: datetime) -> Tx:
+        return Tx(self.db, source=self.machine.source, now=now, ids=self._ids)
+
+    def _remove_own(self, messages: Sequence[LogMessage], step: Step) -> None:
+        """An own event that stands in the log needs no sending, nor does any row before it."""
+        own = (self._unsent.get(message.event_id) for message in messages)
+        step.sent_rows.extend(row for row in own if row is not None)
+        if step.sent_rows:
+            self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (max(step.sent_rows),))
+
+    def _forget_sent(self, through_row: int) -> None:
+        while self._unsent:
+            event_id = next(iter(self._unsent))
+            if self._unsent[event_id] > through_row:
+                return
+            del self._unsent[event_id]
+
+    def _apply(self, tx: Tx, messages: Sequence[LogMessage], step: Step) -> None:
+        mark = tx.mark()
+        try:
+            with savepoint(self.db):
+                for message in messages:
+                    self._apply_one(tx, message, step)
+        except (sqlite3.OperationalError, sqlite3.InternalError):
+            raise
+        except Exception as error:
+            tx.back_to(mark)
+            if len(messages) == 1:
+                self._bury(tx, messages[0], error, step)
+                return
+            middle = len(messages) // 2
+            self._apply(tx, messages[:middle], step)
+            self._apply(tx, messages[middle:], step)
+
+    def _apply_one(self, tx: Tx, message: LogMessage, step: Step) -> None:
+        if not self._is_of_interest(message.subject):
+            return
+        envelope = decode(message.data)
+        if envelope is None:
+            step.unknown += 1
+            return
+        handler = self.machine.handlers.get(type(envelope.event))
+        if handler is not None:
+            tx.seq, tx.time, tx.event_id = message.seq, envelope.time, envelope.id
+            handler(tx, envelope.event)
+            tx.seq, tx.time, tx.event_id = 0, tx.now, ""
+
+    def _is_of_interest(self, subject: str) -> bool:
+        tokens = subject.split(".")
+        if len(tokens) < 3:
+            return False
+        name = "recorded" if tokens[1] in _FAMILIES_BY_FIRST_TOKEN else tokens[-1]
+        return (tokens[1], name) in self._interest
+
+    def _bury(self, tx: Tx, message: LogMessage, error: Exception, step: Step) -> None:
+        step.dead += 1
+        tx.seq, tx.time, tx.event_id = 0, tx.now, ""
+        log.error("event_not_applied", service=self.machine.name, seq=message.seq,
+                  subject=message.subject, error=repr(error),
+                  exc_info=None if isinstance(error, BadEvent) else error)  # fmt: skip
+        if message.subject.startswith("dormice.dead."):
+            return  # A dead letter about a dead letter would breed.
+        tx.emit(
+            Dead(
+                service=self.machine.name,
+                event_id=message.event_id or f"seq-{message.seq}",
+                event_subject=message.subject,
+                seq=message.seq,
+                error=f"{type(error).__name__}: {error}"[:500],
+            )
+        )
+
+    def _answer(self, tx: Tx, work: Work, step: Step) -> None:
+        mark = tx.mark()
+        try:
+            with savepoint(self.db):
+                answer = work(tx)
+        except (sqlite3.OperationalError, sqlite3.InternalError):
+            raise
+        except DormiceError as error:
+            answer = error
+        except Exception as error:
+            log.exception("input_not_decided", service=self.machine.name)
+            answer = DormiceError(f"internal error: {type(error).__name__}")
+        if isinstance(answer, DormiceError):
+            tx.back_to(mark)
+        step.answers.append(answer)
+        step.answer_rows.append(tx.rows[-1].row_id if tx.mark()[1] > mark[1] else 0)
+
+    # -- deadlines -----------------------------------------------------------------------------
+
+    def _run_due(self, tx: Tx, step: Step) -> None:
+        while step.due_run < DUE_PER_STEP:
+            row = self.db.execute(
+                "SELECT kind, key, due_at FROM deadline WHERE due_at <= ? ORDER BY due_at LIMIT 1",
+                (to_micros(tx.now),),
+            ).fetchone()
+            if row is None:
+                return
+            step.due_run += 1
+            self._run_one(tx, *row)
+
+    def _run_one(self, tx: Tx, kind: str, key: str, due_at: int) -> None:
+        tx.unschedule(kind, key)
+        mark = tx.mark()
+        try:
+            with savepoint(self.db):
+                self.machine.deadlines[kind](tx, key, from_micros(due_at))
+        except (sqlite3.OperationalError, sqlite3.InternalError):
+            raise
+        except Exception as error:
+            tx.back_to(mark)
+            log.exception("deadline_failed", service=self.machine.name, kind=kind, key=key)
+            tx.decide(key, "deadline_failed", f"{kind}: {type(error).__name__}: {error}"[:300])
+
+    def _next_due(self, step: Step) -> None:
+        (due,) = self.db.execute("SELECT min(due_at) FROM deadline").fetchone()
+        step.next_due = None if due is None else from_micros(due)
+
+    # -- what the shell has to do ----------------------------------------------------------------
+
+    def _collect_effects(self, step: Step) -> None:
+        """Hand out each effect once; `restart` begins again."""
+        for row in self.db.execute(
+            "SELECT row_id, kind, key, payload FROM effect WHERE row_id > ? ORDER BY row_id",
+            (self._last_effect_row,),
+        ):
+            step.effects.append(Effect(row[0], row[1], row[2], json.loads(row[3])))
+            self._last_effect_row = row[0]
+
+    def _unsent_rows(self) -> list[OutboxRow]:
+        return [
+            OutboxRow(row[0], Outgoing(event_id=row[1], subject=row[2], bucket=row[3], data=row[4]))
+            for row in self.db.execute(
+                "SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id"
+            )
+        ]
+
+    def outcome(self, effect: Effect, outcome: dict[str, Any]) -> Work:
+        """Return the input that ends an effect; ignored if it was dropped or replaced meanwhile."""
+
+        def end(tx: Tx) -> None:
+            gone = tx.db.execute("DELETE FROM effect WHERE row_id = ?", (effect.row_id,))
+            if gone.rowcount:
+                self.machine.outcomes[effect.kind](tx, effect.key, effect.payload, outcome)
+
+        return end
+
+    def _save(self, position: Position) -> None:
+        self.db.execute(
+            "INSERT INTO position VALUES (1, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET "
+            "log_created_at = excluded.log_created_at, seq = excluded.seq, "
+            "event_id = excluded.event_id",
+            (position.log_created_at, position.seq, position.event_id),
+        )
+
+
+def _interest_key(event_type: str) -> tuple[str, str]:
+    _, family, name, _ = event_type.split(".")
+    return family, name

@@ -1,0 +1,129 @@
+"""What a state machine may do inside the loop's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from libs.common.bus.base import Outgoing
+from libs.common.clock import to_micros
+from libs.common.events.base import Event, encode
+from libs.common.ids import IdSource
+
+DECISIONS_PER_HOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something the shell may want to act on after the commit; lost with the process."""
+
+    topic: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """Something decided that the bus has not yet acknowledged."""
+
+    row_id: int
+    message: Outgoing
+
+
+class Tx:
+    """One transaction of one service. Everything here takes effect with the commit, or not at all.
+
+    `now` is the moment of the pass. `time` is when the event being applied was published (`now`
+    outside of an event), `seq` its place in the log, `event_id` its id (empty outside).
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, *, source: str, now: datetime, ids: IdSource
+    ) -> None:
+        self.db = db
+        self.source = source
+        self.now = now
+        self.time = now
+        self.seq = 0
+        self.event_id = ""
+        self.signals: list[Signal] = []
+        self.rows: list[OutboxRow] = []
+        self._ids = ids
+
+    def new_id(self) -> str:
+        """Return a new ULID that carries `now`."""
+        return self._ids.next(self.now)
+
+    def emit(self, event: Event) -> str:
+        """Put an event into the outbox; return its id."""
+        event_id = self.new_id()
+        data = encode(event, event_id=event_id, source=self.source, time=self.now)
+        self._put_row(event_id, event.subject(), None, data)
+        return event_id
+
+    def put(self, bucket: str, key: str, value: BaseModel | dict[str, Any] | None) -> None:
+        """Set a key of a bucket that this service owns (None deletes it), before any event that is
+        emitted after it becomes visible."""
+        if isinstance(value, BaseModel):
+            data: bytes | None = value.model_dump_json().encode()
+        else:
+            data = None if value is None else json.dumps(value).encode()
+        self._put_row(self.new_id(), key, bucket, data)
+
+    def _put_row(self, event_id: str, subject: str, bucket: str | None, data: bytes | None) -> None:
+        added = self.db.execute(
+            "INSERT INTO outbox (event_id, subject, bucket, data) VALUES (?, ?, ?, ?)",
+            (event_id, subject, bucket, data),
+        )
+        message = Outgoing(event_id=event_id, subject=subject, data=data, bucket=bucket)
+        self.rows.append(OutboxRow(added.lastrowid or 0, message))
+
+    def mark(self) -> tuple[int, int]:
+        """Return where we are, for `back_to` after a savepoint was rolled back."""
+        return len(self.signals), len(self.rows)
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        """Forget what was signalled and emitted since `mark`."""
+        del self.signals[mark[0] :]
+        del self.rows[mark[1] :]
+
+    def schedule(self, kind: str, key: str, at: datetime) -> None:
+        """Have the deadline handler of `kind` called for `key` at `at`; replaces an earlier one."""
+        self.db.execute(
+            "INSERT INTO deadline VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at",
+            (kind, key, to_micros(at)),
+        )
+
+    def unschedule(self, kind: str, key: str) -> None:
+        self.db.execute("DELETE FROM deadline WHERE kind = ? AND key = ?", (kind, key))
+
+    def start_effect(self, kind: str, key: str, payload: dict[str, Any]) -> None:
+        """Have the shell carry something out after the commit; its outcome comes back as an input.
+
+        One per (kind, key): a new one replaces one that has not ended.
+        """
+        self.db.execute("DELETE FROM effect WHERE kind = ? AND key = ?", (kind, key))
+        self.db.execute(
+            "INSERT INTO effect (kind, key, payload) VALUES (?, ?, ?)",
+            (kind, key, json.dumps(payload)),
+        )
+
+    def drop_effect(self, kind: str, key: str) -> None:
+        """Forget an effect: the log already holds its end. A late outcome of it is ignored."""
+        self.db.execute("DELETE FROM effect WHERE kind = ? AND key = ?", (kind, key))
+
+    def signal(self, topic: str, value: Any = None) -> None:
+        """Tell this process's own shell something after the commit."""
+        self.signals.append(Signal(topic, value))
+
+    def decide(self, host_id: str, what: str, text: str, *, rule: str = "", **facts: Any) -> None:
+        """Leave a decision that explains itself (R19). `facts` must be JSON."""
+        self.db.execute(
+            "INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES (?, ?, ?, ?, ?, ?)",
+            (to_micros(self.now), host_id, what, rule, text, json.dumps(facts, default=str)),
+        )

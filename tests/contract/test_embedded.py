@@ -1,0 +1,117 @@
+"""The server that `dormice up` starts: private, fast, and gone when we are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from libs.common.bus.embedded import BusNotStarted, EmbeddedServer, load_passwords
+from libs.common.bus.nats import NatsBus
+from libs.common.bus.rights import USERS
+from libs.common.clock import monotonic_seconds
+from tests.contract.conftest import until
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> EmbeddedServer:
+    return EmbeddedServer(tmp_path, "127.0.0.1:0")
+
+
+async def test_it_writes_its_url_and_accepts_its_users(
+    embedded: EmbeddedServer, tmp_path: Path
+) -> None:
+    started = monotonic_seconds()
+    embedded.start()
+    assert monotonic_seconds() - started < 3
+    try:
+        assert (tmp_path / "nats.url").read_text().strip() == embedded.url
+        bus = NatsBus(embedded.url_for("registry"))
+        async with asyncio.timeout(5):
+            await bus.connect()
+        await bus.close()
+    finally:
+        embedded.stop()
+    assert not embedded.running
+
+
+def test_its_secrets_are_private_and_stay(embedded: EmbeddedServer, tmp_path: Path) -> None:
+    embedded.start()
+    command_line = " ".join(psutil.Process(embedded.pid).cmdline())
+    embedded.stop()
+    passwords = load_passwords(tmp_path)
+    assert set(passwords) == set(USERS)
+    assert load_passwords(tmp_path) == passwords
+    for name in ("passwords.json", "server.conf"):
+        assert stat.S_IMODE((tmp_path / "nats" / name).stat().st_mode) == 0o600
+    assert not any(password in command_line for password in passwords.values())
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.common.bus.embedded._PREDECESSOR_SECONDS", 0.1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BusNotStarted, match=f"127.0.0.1:{port}"):
+            EmbeddedServer(tmp_path, f"127.0.0.1:{port}").start()
+
+
+def test_an_early_exit_shows_the_last_lines(tmp_path: Path) -> None:
+    (tmp_path / "nats").mkdir()
+    (tmp_path / "nats" / "store").write_text("a file where a folder belongs")
+    with pytest.raises(BusNotStarted, match=r"(?s)did not start.*storage directory"):
+        EmbeddedServer(tmp_path, "127.0.0.1:0").start()
+
+
+_PARENT = """
+import sys, pathlib
+from libs.common.bus.embedded import EmbeddedServer
+server = EmbeddedServer(pathlib.Path(sys.argv[1]), "127.0.0.1:0")
+server.start()
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_it_dies_with_a_killed_parent_and_the_next_one_starts(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(  # noqa: ASYNC220  # Nothing else runs in this loop.
+        [sys.executable, "-c", _PARENT, str(tmp_path)],
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    ) as parent:
+        assert parent.stdout is not None
+        line = next(line for line in parent.stdout if line.strip().isdigit())
+        server = psutil.Process(int(line))
+        assert server.name().startswith("nats-server")
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    await until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    listen = (tmp_path / "nats.url").read_text().strip().removeprefix("nats://")
+    again = EmbeddedServer(tmp_path, listen)
+    again.start()
+    assert again.url.endswith(listen)
+    again.stop()
+
+
+def test_start_again_at_once_on_the_same_port(embedded: EmbeddedServer, tmp_path: Path) -> None:
+    embedded.start()
+    listen = embedded.url.removeprefix("nats://")
+    for end in (embedded.stop, embedded.kill):
+        if not embedded.running:
+            embedded.start()
+        end()
+        again = EmbeddedServer(tmp_path, listen)
+        again.start()
+        again.stop()
