@@ -1,0 +1,233 @@
+"""The part of alerting's machine that judges the two conditions of a host, when they are due.
+
+Nothing is raised while events are applied: that may be old news (R10). What an event changes is
+looked at by a deadline, at once if need be, and deadlines run only when the log has been read to
+its end. A look that comes too early leaves the next one behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from libs.common.clock import to_rfc3339
+from libs.common.durations import format_duration
+from libs.common.events.alert import Alert, AlertKind
+from libs.common.loop.tx import Tx
+from services.alerting import alerts, outage, policy, store
+from services.alerting import store_alerts as rows
+from services.alerting.alerts import Finding, ResolveReason
+from services.alerting.facts import Facts
+from services.alerting.policy import HostState, OfflineVerdict, StaleVerdict, Status
+from services.alerting.store import Host
+
+OFFLINE, STALE = AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE
+
+_STALE_ENDS = {
+    StaleVerdict.FRESH: ResolveReason.THRESHOLD_CHANGED,
+    StaleVerdict.NO_SCHEDULE: ResolveReason.SCHEDULE_DISABLED,
+    StaleVerdict.ALWAYS_ON: ResolveReason.MODE_CHANGED,
+}
+
+
+class Conditions(Facts):
+    """Judges `agent_offline` and `stale_schedule`."""
+
+    # -- looking later ----------------------------------------------------------------------------
+
+    def look(self, tx: Tx, host: Host) -> None:
+        """Look at both conditions as soon as the log has been read to its end."""
+        for kind in (OFFLINE, STALE):
+            tx.schedule(kind, host.id, tx.now)
+
+    def expect_silence(self, tx: Tx, host: Host) -> None:
+        """The host went offline: say what that means, and look again when it can matter."""
+        state, watch = self.state(tx, host), self.watch(tx)
+        if not state.always_on:
+            _explain_no_alert(tx, host, OFFLINE, OfflineVerdict.INTERMITTENT, "R4")
+            return
+        at = policy.next_offline_look(state, watch, tx.now)
+        tx.schedule(OFFLINE, host.id, at)
+        text = f"offline; an alert is raised if it stays away until {to_rfc3339(at)}"
+        tx.decide(host.id, "no_alert_yet", text, rule="R5", kind=OFFLINE, at=at,
+                  last_seen=host.last_seen, floor=format_duration(state.floor))  # fmt: skip
+
+    def expect_silences(self, tx: Tx) -> None:
+        """A new period began: look at all who are away when they may have been silent in it."""
+        watch = self.watch(tx)
+        for host in store.list_away(tx):
+            at = policy.next_offline_look(self.state(tx, host), watch, tx.now)
+            tx.schedule(OFFLINE, host.id, max(at, tx.now))
+
+    def on_thresholds(self, tx: Tx) -> None:
+        """The service has started: if the fleet's thresholds are others now, look at everybody."""
+        floor, stale_after = self._settings.agent_offline_floor, self._settings.stale_after
+        if store.swap_fleet_thresholds(tx, floor, stale_after):
+            for host in store.list_hosts(tx):
+                self.end_if_too_early(tx, host)
+                self.look(tx, host)
+
+    def expect_staleness(self, tx: Tx, host: Host) -> None:
+        """The host was backed up: look again when that has become old."""
+        state = self.state(tx, host)
+        at = policy.next_stale_look(state, self.watch(tx), tx.now, self._settings.offline_after)
+        if at is None:
+            tx.unschedule(STALE, host.id)
+        else:
+            tx.schedule(STALE, host.id, at)
+
+    # -- agent_offline ----------------------------------------------------------------------------
+
+    def on_offline_due(self, tx: Tx, host_id: str, _: datetime) -> None:
+        host = store.find_present(tx, host_id)
+        if host is None or rows.find_open(tx, host_id, OFFLINE) is not None:
+            return
+        state, watch = self.state(tx, host), self.watch(tx)
+        verdict = policy.assess_offline(state, watch, tx.now)
+        if verdict is OfflineVerdict.DUE:
+            self._unless_muted(tx, host, OFFLINE, lambda: self._raise_offline(tx, host, state))
+        elif verdict in (OfflineVerdict.TOO_EARLY, OfflineVerdict.NOT_OBSERVED):
+            at = policy.next_offline_look(state, watch, tx.now)
+            tx.schedule(OFFLINE, host_id, at)
+            rule = "R5" if verdict is OfflineVerdict.TOO_EARLY else "R10"
+            tx.decide(host_id, "no_alert_yet", verdict.value, rule=rule, kind=OFFLINE, at=at,
+                      last_seen=host.last_seen, listening_since=watch.period_start,
+                      gateway_lost_at=state.gateway_lost_at)  # fmt: skip
+        elif verdict is not OfflineVerdict.ONLINE:
+            rule = "R4" if verdict is OfflineVerdict.INTERMITTENT else "R5"
+            _explain_no_alert(tx, host, OFFLINE, verdict, rule)
+
+    def _raise_offline(self, tx: Tx, host: Host, state: HostState) -> None:
+        start = policy.silence_start(state, self.watch(tx))
+        assert start is not None
+        alerts.raise_alert(
+            tx,
+            Finding(
+                kind=OFFLINE,
+                message=policy.offline_message(tx.now - start, state.floor),
+                rule="R5",
+                host_id=host.id,
+                host_name=host.name,
+                held_by=outage.find_holder(tx, host),
+                facts={
+                    "last_seen": _text(host.last_seen),
+                    "silent_since": to_rfc3339(start),
+                    "threshold": format_duration(state.floor),
+                    "threshold_from": "host" if host.offline_seconds else "fleet",
+                    "reason": host.offline_reason,
+                    "session": host.session,
+                },
+            ),
+        )
+
+    def end_if_too_early(self, tx: Tx, host: Host) -> None:
+        """The floor has changed: an alert that is too early by the new one ends."""
+        alert = rows.find_open(tx, host.id, OFFLINE)
+        if alert is None:
+            return
+        silent = tx.now - datetime.fromisoformat(alert.facts["silent_since"])
+        if silent < self.state(tx, host).floor:
+            alerts.resolve(tx, alert, ResolveReason.THRESHOLD_CHANGED, rule="R5")
+
+    # -- stale_schedule ---------------------------------------------------------------------------
+
+    def on_stale_due(self, tx: Tx, host_id: str, _: datetime) -> None:
+        host = store.find_present(tx, host_id)
+        if host is None:
+            return
+        state, watch = self.state(tx, host), self.watch(tx)
+        verdict = self.assess_stale(tx, host)
+        known = rows.find_open(tx, host_id, STALE)
+        if known is not None and verdict is StaleVerdict.REPORTS_AWAITED:
+            tx.schedule(STALE, host_id, policy.reports_awaited_until(watch, tx.now))
+            return  # It stays open until its reports are here, or the wait is over.
+        if known is not None:
+            self._end_stale(tx, known, verdict)
+        elif verdict is StaleVerdict.DUE:
+            self._unless_muted(tx, host, STALE, lambda: self._raise_stale(tx, host, state))
+            return
+        elif state.last_success_at is not None or verdict is StaleVerdict.NEVER_BACKED_UP:
+            _explain_no_alert(tx, host, STALE, verdict, "R6")
+        if verdict in (StaleVerdict.FRESH, StaleVerdict.REPORTS_AWAITED):
+            self.expect_staleness(tx, host)
+
+    def _end_stale(self, tx: Tx, known: Alert, verdict: StaleVerdict) -> None:
+        """One that still holds stays open."""
+        if verdict in _STALE_ENDS:
+            alerts.resolve(tx, known, _STALE_ENDS[verdict], rule="R6")
+
+    def _raise_stale(self, tx: Tx, host: Host, state: HostState) -> None:
+        assert host.last_success_at is not None
+        alerts.raise_alert(
+            tx,
+            Finding(
+                kind=STALE,
+                message=policy.stale_message(tx.now - host.last_success_at, state.stale_after),
+                rule="R6",
+                host_id=host.id,
+                host_name=host.name,
+                facts={
+                    "last_success_at": to_rfc3339(host.last_success_at),
+                    "threshold": format_duration(state.stale_after),
+                    "threshold_from": "host" if host.stale_seconds else "fleet",
+                },
+            ),
+        )
+
+    # -- mutes ------------------------------------------------------------------------------------
+
+    def _unless_muted(
+        self, tx: Tx, host: Host, kind: AlertKind, raise_it: Callable[[], None]
+    ) -> None:
+        until = rows.find_mute(tx, host.id, kind)
+        if until is None:
+            rows.unmute(tx, host.id, kind)
+            raise_it()
+            return
+        tx.schedule(kind, host.id, until)
+        text = f"an operator resolved it and it still holds: raised again {to_rfc3339(until)}"
+        tx.decide(host.id, "alert_muted", text, kind=kind, until=until)
+
+    def mute_if_it_holds(self, tx: Tx, alert: Alert) -> datetime | None:
+        """After a manual resolve: mute a condition that may still hold, and look again after it."""
+        host = store.find_present(tx, alert.host_id or "")
+        if host is None or alert.kind not in (OFFLINE, STALE):
+            return None
+        if not (host.is_away if alert.kind is OFFLINE else self.is_stale(tx, host)):
+            return None
+        until = tx.now + policy.MUTED_FOR
+        rows.mute(tx, host.id, alert.kind, until)
+        tx.schedule(alert.kind, host.id, until)
+        text = f"if it still holds, it is raised again {to_rfc3339(until)}"
+        tx.decide(host.id, "alert_muted", text, kind=alert.kind, until=until)
+        return until
+
+    # -- what comes next --------------------------------------------------------------------------
+
+    def forecast(self, tx: Tx, host: Host) -> tuple[AlertKind, datetime] | None:
+        """Return which alert comes next if nothing happens, and when; None: none will."""
+        state, watch = self.state(tx, host), self.watch(tx)
+        kind = OFFLINE if host.always_on else STALE
+        if host.removed or rows.find_open(tx, host.id, kind) is not None:
+            return None
+        if kind is OFFLINE:
+            observed = state.status is Status.OFFLINE and watch.period_start is not None
+            at = policy.next_offline_look(state, watch, tx.now) if observed else None
+        else:
+            at = policy.next_stale_look(state, watch, tx.now, self._settings.offline_after)
+        if at is None:
+            return None
+        return kind, max(at, rows.find_mute(tx, host.id, kind) or at, tx.now)
+
+
+def _explain_no_alert(
+    tx: Tx, host: Host, kind: AlertKind, verdict: OfflineVerdict | StaleVerdict, rule: str
+) -> None:
+    tx.decide(
+        host.id, "no_alert", verdict.value, rule=rule, kind=kind, always_on=host.always_on,
+        last_seen=host.last_seen, last_success_at=host.last_success_at,
+    )  # fmt: skip
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else to_rfc3339(moment)

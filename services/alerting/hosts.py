@@ -1,0 +1,163 @@
+"""The part of alerting's machine that follows hosts: their records, modes and sessions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced, OfflineReason
+from libs.common.events.host import HostFact, HostRecord, HostRemoved
+from libs.common.loop.tx import Tx
+from services.alerting import alerts, outage, policy, store
+from services.alerting import store_alerts as rows
+from services.alerting import store_watch as watch_store
+from services.alerting.alerts import ResolveReason
+from services.alerting.conditions import OFFLINE, STALE, Conditions
+from services.alerting.policy import HelloVerdict, Status
+from services.alerting.settings import AlertingSettings
+from services.alerting.store import Host
+from services.alerting.watch import Watchers
+
+UNTOLD = "untold"
+_GOODBYES = frozenset({OfflineReason.SLEEP, OfflineReason.SHUTDOWN, OfflineReason.RESTART})
+
+
+class Hosts:
+    """Handlers for what the registry and the agents say of hosts."""
+
+    def __init__(
+        self, settings: AlertingSettings, conditions: Conditions, watchers: Watchers
+    ) -> None:
+        self._settings = settings
+        self._conditions = conditions
+        self._watchers = watchers
+
+    # -- records ----------------------------------------------------------------------------------
+
+    def on_host(self, tx: Tx, event: HostFact) -> None:
+        """Idempotent by the record's version. A real change of mode begins anew (R8)."""
+        before = store.find_host(tx, event.host_id)
+        after = take_record(tx, event.record)
+        if after is None:
+            return
+        if before is not None and before.always_on != after.always_on:
+            self._change_mode(tx, after)
+        elif before is not None and before.offline_seconds != after.offline_seconds:
+            self._conditions.end_if_too_early(tx, after)
+        self._conditions.look(tx, after)
+
+    def _change_mode(self, tx: Tx, host: Host) -> None:
+        for kind in (OFFLINE, STALE):
+            rows.unmute(tx, host.id, kind)
+            alerts.resolve_open(tx, host.id, kind, ResolveReason.MODE_CHANGED, rule="R8")
+        if not host.always_on:
+            outage.on_left(tx, host.id)
+
+    def on_removed(self, tx: Tx, event: HostRemoved) -> None:
+        host = store.find_host(tx, event.host_id)
+        if host is not None and host.removed:
+            return
+        outage.on_left(tx, event.host_id)
+        for alert in rows.list_open(tx, event.host_id):
+            alerts.resolve(tx, alert, ResolveReason.HOST_REMOVED)
+        for kind in (OFFLINE, STALE, UNTOLD):
+            tx.unschedule(kind, event.host_id)
+        store.forget_host(tx, event.record)
+
+    # -- sessions ---------------------------------------------------------------------------------
+
+    def on_hello(self, tx: Tx, event: AgentHello) -> None:
+        """Idempotent by `session`. Whoever is back is not missed (R5)."""
+        host = store.find_host(tx, event.host_id) or Host(event.host_id, event.host_id)
+        if host.removed:
+            return
+        verdict = policy.assess_hello(
+            host.connection,
+            event.connection,
+            known=store.is_known_session(tx, host.id, event.session),
+            first=host.session is None,
+        )
+        if verdict is HelloVerdict.KNOWN:
+            return
+        store.remember_session(tx, host.id, event.session)
+        if verdict is HelloVerdict.NEWER:
+            self._watchers.on_heard(tx, event.gateway)
+            self._go_online(tx, host, event)
+
+    def _go_online(self, tx: Tx, host: Host, event: AgentHello) -> None:
+        at = min(tx.time, tx.now)
+        if host.status is not Status.ONLINE:
+            store.begin_stretch(tx, host.id, at)
+        store.save_host(
+            tx,
+            replace(
+                host,
+                status=Status.ONLINE,
+                session=event.session,
+                connection=event.connection,
+                gateway=event.gateway,
+                last_seen=max(at, host.last_seen or at),
+                offline_at=None,
+                offline_reason=None,
+            ),
+        )
+        tx.unschedule(OFFLINE, host.id)
+        rows.unmute(tx, host.id, OFFLINE)
+        alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")
+        outage.on_return(tx, host.id)
+
+    def on_offline(self, tx: Tx, event: AgentOffline) -> None:
+        """Idempotent by `session`: only the end of the live one counts (R3)."""
+        host = store.find_present(tx, event.host_id)
+        if host is None or host.session != event.session:
+            return
+        noticed = min(tx.time, tx.now)
+        last_seen = min(event.last_seen, noticed)
+        if host.status is Status.OFFLINE:
+            # A gateway that is back may know better than presence did when it took it for lost.
+            last_seen = max(last_seen, host.last_seen or last_seen)
+            store.save_host(tx, replace(host, last_seen=last_seen))
+            return
+        goodbye = event.reason in _GOODBYES
+        should = last_seen if goodbye else last_seen + self._settings.offline_after
+        host = replace(
+            host,
+            status=Status.OFFLINE,
+            last_seen=last_seen,
+            offline_at=min(should, noticed),
+            offline_reason=event.reason,
+        )
+        store.save_host(tx, host)
+        store.end_stretch(tx, host.id, host.offline_at or noticed)
+        self._conditions.expect_silence(tx, host)
+
+    def on_synced(self, tx: Tx, event: AgentSynced) -> None:
+        """Idempotent by `session`: the host's reports have arrived, it can be judged (R6)."""
+        host = store.find_present(tx, event.host_id)
+        if host is None or host.session != event.session or host.synced_session == event.session:
+            return
+        gate = watch_store.get_gate(tx).number
+        store.save_host(tx, replace(host, synced_session=event.session, synced_gate=gate))
+        if host.synced_gate < gate and not host.always_on:
+            tx.schedule(STALE, host.id, tx.now)
+
+
+def take_record(tx: Tx, record: HostRecord) -> Host | None:
+    """Keep what alerting needs of a record; None if it is no news."""
+    host = store.find_host(tx, record.id)
+    if host is not None and (host.removed or record.version <= host.record_version):
+        return None
+    if record.removed:
+        store.forget_host(tx, record)
+        return None
+    host = replace(
+        host or Host(record.id, record.name),
+        name=record.name,
+        always_on=record.always_on,
+        record_version=record.version,
+        offline_seconds=record.thresholds.offline_seconds,
+        stale_seconds=record.thresholds.stale_seconds,
+        has_schedule=any(schedule.enabled for schedule in record.schedules),
+        group_names={group.id: group.name for group in record.source_groups},
+    )
+    store.save_host(tx, host)
+    return host

@@ -1,0 +1,172 @@
+"""Alerting: who must be told of what, and who must be left in peace.
+
+Events change what is known; deadlines judge it, when the log has been read to its end (R10). Each
+part of the work has its own file; this table shows which.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from libs.common.events.agent import (
+    AgentHello,
+    AgentOffline,
+    AgentSynced,
+    GatewayListening,
+    GatewayLost,
+    GatewayStopped,
+    OfflineReason,
+)
+from libs.common.events.alert import (
+    Alert,
+    AlertAcknowledged,
+    AlertRaised,
+    AlertResolved,
+    AlertState,
+)
+from libs.common.events.host import (
+    HostChanged,
+    HostEnrolled,
+    HostModeChanged,
+    HostRecord,
+    HostRemoved,
+)
+from libs.common.events.job import JobAbandoned, JobFinished, JobInterrupted
+from libs.common.loop.machine import Buckets, Machine
+from libs.common.loop.tx import Tx
+from services.alerting import alerts, follow, outage, store
+from services.alerting import store_alerts as rows
+from services.alerting import store_watch as watch_store
+from services.alerting.alerts import ResolveReason
+from services.alerting.conditions import OFFLINE, STALE, Conditions
+from services.alerting.hosts import UNTOLD, Hosts, take_record
+from services.alerting.jobs import Jobs
+from services.alerting.policy import Status
+from services.alerting.requests import Requests
+from services.alerting.settings import AlertingSettings
+from services.alerting.watch import Watchers
+
+
+class AlertingMachine(Machine):
+    """The only one who raises and resolves alerts."""
+
+    name = "alerting"
+    package = "services.alerting"
+    buckets = ("hosts", "backups", "sessions", alerts.BUCKET)
+    needs_beat = True
+
+    def __init__(self, settings: AlertingSettings) -> None:
+        super().__init__()
+        self._conditions = conditions = Conditions(settings)
+        watchers = Watchers(settings, conditions.expect_silences)
+        hosts = Hosts(settings, conditions, watchers)
+        jobs = Jobs(conditions)
+        self.handlers = {
+            HostEnrolled: hosts.on_host,
+            HostChanged: hosts.on_host,
+            HostModeChanged: hosts.on_host,
+            HostRemoved: hosts.on_removed,
+            AgentHello: hosts.on_hello,
+            AgentSynced: hosts.on_synced,
+            AgentOffline: hosts.on_offline,
+            GatewayListening: watchers.on_listening,
+            GatewayStopped: watchers.on_stopped,
+            GatewayLost: watchers.on_lost,
+            JobFinished: jobs.on_finished,
+            JobInterrupted: jobs.on_interrupted,
+            JobAbandoned: jobs.on_abandoned,
+            AlertRaised: follow.on_alert,
+            AlertAcknowledged: follow.on_alert,
+            AlertResolved: follow.on_alert,
+        }
+        self.deadlines = {
+            OFFLINE: conditions.on_offline_due,
+            STALE: conditions.on_stale_due,
+            UNTOLD: jobs.on_untold_due,
+            outage.DEADLINE: outage.on_due,
+        }
+        self.verbs = Requests(conditions).verbs
+        self.live = {"dormice-live.beat.*": watchers.on_beat}
+
+    # -- start ------------------------------------------------------------------------------------
+
+    def load(self, tx: Tx, buckets: Buckets) -> None:
+        """Take current state; gateways are learned from their beats, the log that told is gone."""
+        watch_store.forget_gateways(tx)
+        for data in buckets.get("hosts", {}).values():
+            take_record(tx, HostRecord.model_validate_json(data))
+        for data in buckets.get("sessions", {}).values():
+            _take_session(tx, json.loads(data))
+        for data in buckets.get("backups", {}).values():
+            _take_backup(tx, json.loads(data))
+        for data in buckets.get(alerts.BUCKET, {}).values():
+            _take_alert(tx, Alert.model_validate_json(data))
+        for host in store.list_hosts(tx):
+            if rows.list_open(tx, host.id):
+                self._conditions.look(tx, host)
+            elif host.is_away:
+                tx.schedule(OFFLINE, host.id, tx.now)
+            else:
+                self._conditions.expect_staleness(tx, host)
+
+    def on_connected(self, tx: Tx) -> None:
+        self._conditions.on_thresholds(tx)
+
+    def republish(self, tx: Tx) -> None:
+        for alert in rows.list_open(tx):
+            tx.put(alerts.BUCKET, alert.id, alert)
+
+
+def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
+    """Take a host's session from presence, unless we know of a newer one."""
+    host = store.find_present(tx, value["host_id"])
+    if host is None or value["status"] == Status.NEVER_SEEN:
+        return
+    last_seen = datetime.fromisoformat(value["last_seen"])
+    if host.last_seen is not None and host.last_seen >= last_seen:
+        return
+    status, since = Status(value["status"]), datetime.fromisoformat(value["since"])
+    is_online = status is Status.ONLINE
+    reason = value.get("reason")
+    store.save_host(
+        tx,
+        replace(
+            host,
+            status=status,
+            session=value["session"],
+            connection=value.get("connection"),
+            gateway=value.get("gateway"),
+            last_seen=last_seen,
+            offline_at=None if is_online else since,
+            offline_reason=OfflineReason(reason) if reason and not is_online else None,
+        ),
+    )
+    store.remember_session(tx, host.id, value["session"])
+    if is_online and host.status is not Status.ONLINE:
+        store.begin_stretch(tx, host.id, since)
+        alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")
+    elif not is_online:
+        store.end_stretch(tx, host.id, since)
+
+
+def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
+    """Take a group's last success from jobs."""
+    host = store.find_present(tx, value["host_id"])
+    if host is None or value.get("last_success_at") is None:
+        return
+    success_at = min(datetime.fromisoformat(value["last_success_at"]), tx.now)
+    if host.last_success_at is None or success_at > host.last_success_at:
+        store.save_host(tx, replace(host, last_success_at=success_at))
+
+
+def _take_alert(tx: Tx, alert: Alert) -> None:
+    """Take an open alert of our own bucket; one that we know to be over leaves the bucket."""
+    known = rows.find_alert(tx, alert.id)
+    if known is None and rows.find_open(tx, alert.host_id, alert.kind, alert.dedup_key) is None:
+        follow.take(tx, alert)
+    elif known is None or known.state is AlertState.RESOLVED:
+        tx.put(alerts.BUCKET, alert.id, None)

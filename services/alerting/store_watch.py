@@ -1,0 +1,116 @@
+"""Alerting's tables of gateways, and of whether anyone listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from libs.common.clock import from_micros, to_micros
+from libs.common.loop.tx import Tx
+from services.alerting.policy import Watch
+
+
+class GatewayState(StrEnum):
+    LISTENING = "listening"
+    STOPPED = "stopped"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway as last heard of; `lost_at` is its last loss, however long ago."""
+
+    name: str
+    since: datetime
+    state: GatewayState
+    heard_at: datetime
+    lost_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The watch, and how many long blackouts there have been."""
+
+    watch: Watch
+    number: int
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
+
+
+def find_gateway(tx: Tx, name: str) -> Gateway | None:
+    row = tx.db.execute("SELECT * FROM gateway WHERE gateway = ?", (name,)).fetchone()
+    if row is None:
+        return None
+    return Gateway(
+        row[0], from_micros(row[1]), GatewayState(row[2]), from_micros(row[3]), _moment(row[4])
+    )
+
+
+def save_gateway(tx: Tx, gateway: Gateway) -> None:
+    tx.db.execute(
+        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?)",
+        (
+            gateway.name, to_micros(gateway.since), gateway.state, to_micros(gateway.heard_at),
+            _micros(gateway.lost_at),
+        ),
+    )  # fmt: skip
+
+
+def find_lost_at(tx: Tx, name: str | None) -> datetime | None:
+    """Return when gateway `name` was last lost, or None."""
+    gateway = find_gateway(tx, name) if name else None
+    return gateway.lost_at if gateway else None
+
+
+def is_other_listening(tx: Tx, name: str) -> bool:
+    """Say whether a gateway other than `name` is listening."""
+    return bool(
+        tx.db.execute(
+            "SELECT 1 FROM gateway WHERE state = 'listening' AND gateway != ?", (name,)
+        ).fetchone()
+    )
+
+
+def forget_gateways(tx: Tx) -> None:
+    """Know of no gateway any more: the log that told of them is gone."""
+    tx.db.execute("DELETE FROM gateway")
+    tx.db.execute("UPDATE watch SET period_start = NULL, dark_from = NULL")
+
+
+def get_gate(tx: Tx) -> Gate:
+    start, dark_from, number, gate_since = tx.db.execute(
+        "SELECT period_start, dark_from, gate, gate_since FROM watch"
+    ).fetchone()
+    return Gate(Watch(_moment(start), _moment(dark_from), _moment(gate_since)), number)
+
+
+def begin_period(tx: Tx, at: datetime, *, long_blackout: bool) -> None:
+    """Somebody listens since `at`; after a long blackout the gate goes up."""
+    gate = get_gate(tx)
+    watch = replace(gate.watch, period_start=at, dark_from=None)
+    if long_blackout:
+        gate = replace(gate, number=gate.number + 1)
+        watch = replace(watch, gate_since=at)
+    _save(tx, replace(gate, watch=watch))
+
+
+def end_period(tx: Tx, dark_from: datetime) -> None:
+    """Nobody listens since `dark_from`."""
+    gate = get_gate(tx)
+    _save(tx, replace(gate, watch=replace(gate.watch, period_start=None, dark_from=dark_from)))
+
+
+def _save(tx: Tx, gate: Gate) -> None:
+    watch = gate.watch
+    tx.db.execute(
+        "UPDATE watch SET period_start = ?, dark_from = ?, gate = ?, gate_since = ?",
+        (_micros(watch.period_start), _micros(watch.dark_from), gate.number,
+         _micros(watch.gate_since)),
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""The part of alerting's machine that knows whether anyone listens.
+
+One unbroken period of at least one listening gateway is what silence is measured in (R10); a long
+time without any raises the gate that staleness waits behind (R6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from libs.common.events.agent import GatewayListening, GatewayLost, GatewayStopped
+from libs.common.loop.tx import Tx
+from services.alerting import policy
+from services.alerting import store_watch as store
+from services.alerting.alerts import FLEET
+from services.alerting.settings import AlertingSettings
+from services.alerting.store_watch import Gateway, GatewayState
+
+log = structlog.get_logger()
+GATEWAY_GRACE = timedelta(seconds=30)
+
+
+class Beat(BaseModel):
+    """A gateway's sign of life."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    gateway: str
+    since: AwareDatetime
+
+
+class Watchers:
+    """Handlers for what is heard of, and from, gateways."""
+
+    def __init__(self, settings: AlertingSettings, on_period: Callable[[Tx], None]) -> None:
+        """`on_period` is called when a new period of listening has begun."""
+        self._settings = settings
+        self._on_period = on_period
+
+    def on_listening(self, tx: Tx, event: GatewayListening) -> None:
+        """Idempotent by `since`: only a later one than known begins anything."""
+        known = store.find_gateway(tx, event.gateway)
+        if known is not None and event.since <= known.since:
+            return
+        since = min(event.since, tx.now)
+        if not store.is_other_listening(tx, event.gateway):
+            self._begin_period(tx, since, known)
+        store.save_gateway(
+            tx,
+            Gateway(
+                event.gateway, event.since, GatewayState.LISTENING, since,
+                known.lost_at if known else None,
+            ),
+        )  # fmt: skip
+
+    def _begin_period(self, tx: Tx, since: datetime, known: Gateway | None) -> None:
+        dark_from = store.get_gate(tx).watch.dark_from
+        if known is not None and known.state is GatewayState.LISTENING:
+            dark_from = known.heard_at  # It was interrupted without a word.
+        long = policy.is_long_blackout(dark_from, since, self._settings.offline_after)
+        store.begin_period(tx, since, long_blackout=long)
+        tx.decide(
+            FLEET, "listening_began", "somebody listens again: silence counts from here",
+            rule="R10", since=since, dark_from=dark_from, long_blackout=long,
+        )  # fmt: skip
+        self._on_period(tx)
+
+    def on_stopped(self, tx: Tx, event: GatewayStopped) -> None:
+        """Idempotent: one that is not listening, or listens again since later, stays as it is."""
+        known = store.find_gateway(tx, event.gateway)
+        if known is None or known.state is not GatewayState.LISTENING or event.at < known.since:
+            return
+        store.save_gateway(tx, replace(known, state=GatewayState.STOPPED))
+        self._ended(tx, event.gateway, dark_from=min(event.at, tx.now))
+
+    def on_lost(self, tx: Tx, event: GatewayLost) -> None:
+        """Idempotent by `since`. A loss counts for its hosts even if the gateway is back by now."""
+        known = store.find_gateway(tx, event.gateway) or Gateway(
+            event.gateway, event.since, GatewayState.LISTENING, event.since
+        )
+        lost_at = min(event.at, tx.now)
+        known = replace(known, lost_at=max(known.lost_at or lost_at, lost_at))
+        ends = event.since >= known.since and known.state is not GatewayState.LOST
+        was_listening = known.state is GatewayState.LISTENING
+        store.save_gateway(tx, replace(known, state=GatewayState.LOST) if ends else known)
+        if ends and was_listening:
+            silent_for = self._settings.offline_after + GATEWAY_GRACE
+            self._ended(tx, event.gateway, dark_from=lost_at - silent_for)
+
+    def _ended(self, tx: Tx, gateway: str, *, dark_from: datetime) -> None:
+        if store.is_other_listening(tx, gateway):
+            return
+        store.end_period(tx, dark_from)
+        tx.decide(
+            FLEET, "listening_ended", "nobody listens: such time ages no host", rule="R10",
+            gateway=gateway, dark_from=dark_from,
+        )  # fmt: skip
+
+    def on_heard(self, tx: Tx, gateway: str) -> None:
+        """A gateway said something in the log: it listens, whatever was thought of it."""
+        known = store.find_gateway(tx, gateway)
+        heard_at = min(tx.time, tx.now)
+        if known is None or known.state is not GatewayState.LISTENING:
+            self.on_listening(tx, GatewayListening(gateway=gateway, since=heard_at))
+        elif heard_at > known.heard_at:
+            store.save_gateway(tx, replace(known, heard_at=heard_at))
+
+    def on_beat(self, tx: Tx, _: str, data: dict[str, Any]) -> None:
+        """A gateway lives. One that our new file does not know is listening, as it says."""
+        try:
+            beat = Beat.model_validate(data)
+        except ValidationError:
+            log.warning("beat_not_understood", gateway=str(data.get("gateway"))[:64])
+            return
+        known = store.find_gateway(tx, beat.gateway)
+        if known is None:
+            self.on_listening(tx, GatewayListening(gateway=beat.gateway, since=beat.since))
+        elif known.state is GatewayState.LISTENING and self._is_news(tx, known):
+            store.save_gateway(tx, replace(known, heard_at=tx.now))
+
+    def _is_news(self, tx: Tx, known: Gateway) -> bool:
+        """A beat every 5 s need not be written each time to date a blackout of 90 s."""
+        return abs(tx.now - known.heard_at) >= self._settings.offline_after / 9

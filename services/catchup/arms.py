@@ -1,0 +1,193 @@
+"""The tables of arms, their lists, the queue and the runs that hold a slot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from libs.common.clock import from_micros, to_micros
+from libs.common.loop.tx import Tx
+from services.catchup.policy import Pair, Queued, Slots
+
+
+class ArmState(StrEnum):
+    """What an arm is doing; the values are those of the API."""
+
+    SETTLING = "settling"
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+
+
+class PairState(StrEnum):
+    LISTED = "listed"
+    REQUESTED = "requested"
+    SUCCEEDED = "succeeded"
+    ENDED = "ended"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A catch-up under way; fields as in the table."""
+
+    host_id: str
+    arm_id: str
+    armed_at: datetime
+    due_at: datetime
+    state: ArmState
+    wait: str | None
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A request that has not ended."""
+
+    host_id: str
+    arm_id: str
+    run_id: str
+    schedule_id: str
+    source_group_id: str
+    repository_id: str | None
+    accepted: bool
+
+
+_ARM = "host_id, arm_id, armed_at, due_at, state, wait, listed"
+_RUN = "host_id, arm_id, run_id, schedule_id, source_group_id, repository_id, accepted"
+
+
+def find_arm(tx: Tx, host_id: str) -> Arm | None:
+    row = tx.db.execute(f"SELECT {_ARM} FROM arm WHERE host_id = ?", (host_id,)).fetchone()  # noqa: S608
+    if row is None:
+        return None
+    host, arm_id, armed_at, due_at, state, wait, listed = row
+    moments = from_micros(armed_at), from_micros(due_at)
+    return Arm(host, arm_id, *moments, ArmState(state), wait, bool(listed))
+
+
+def begin_arm(tx: Tx, host_id: str, arm_id: str, *, armed_at: datetime, due_at: datetime) -> None:
+    """Arm the host, in place of any earlier arm and its list."""
+    delete_arm(tx, host_id)
+    tx.db.execute(
+        "INSERT INTO arm VALUES (?, ?, ?, ?, ?, NULL, 0, NULL)",
+        (host_id, arm_id, to_micros(armed_at), to_micros(due_at), ArmState.SETTLING),
+    )
+
+
+def delete_arm(tx: Tx, host_id: str) -> None:
+    tx.db.execute("DELETE FROM arm WHERE host_id = ?", (host_id,))
+    tx.db.execute("DELETE FROM pair WHERE host_id = ?", (host_id,))
+
+
+def set_state(tx: Tx, host_id: str, state: ArmState, wait: str | None = None) -> None:
+    tx.db.execute(
+        "UPDATE arm SET state = ?, wait = ?, last_success = NULL WHERE host_id = ?",
+        (state, wait, host_id),
+    )
+
+
+def enqueue(tx: Tx, host_id: str, last_success: datetime | None) -> None:
+    """Put the host into the queue by the last success of its next pair; it keeps a place it has."""
+    tx.db.execute(
+        "UPDATE arm SET state = ?, wait = NULL, last_success = ? WHERE host_id = ?",
+        (ArmState.QUEUED, None if last_success is None else to_micros(last_success), host_id),
+    )
+
+
+# -- the list --------------------------------------------------------------------------------------
+
+
+def save_list(tx: Tx, host_id: str, pairs: list[Pair]) -> None:
+    tx.db.execute("UPDATE arm SET listed = 1 WHERE host_id = ?", (host_id,))
+    tx.db.executemany(
+        "INSERT INTO pair VALUES (?, ?, ?, ?, ?)",
+        [
+            (host_id, position, pair.schedule_id, pair.source_group_id, PairState.LISTED)
+            for position, pair in enumerate(pairs)
+        ],
+    )
+
+
+def next_pair(tx: Tx, host_id: str) -> tuple[str, str] | None:
+    """Return (schedule id, source group id) of the next pair, or None at the end of the list."""
+    row = tx.db.execute(
+        "SELECT schedule_id, source_group_id FROM pair WHERE host_id = ? AND state = 'listed' "
+        "ORDER BY position LIMIT 1",
+        (host_id,),
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def set_pair(tx: Tx, host_id: str, pair: Pair | Run, state: PairState) -> None:
+    tx.db.execute(
+        "UPDATE pair SET state = ? WHERE host_id = ? AND schedule_id = ? AND source_group_id = ?",
+        (state, host_id, pair.schedule_id, pair.source_group_id),
+    )
+
+
+def count_pairs(tx: Tx, host_id: str, *states: PairState) -> int:
+    marks = ", ".join("?" * len(states))
+    row = tx.db.execute(
+        f"SELECT count(*) FROM pair WHERE host_id = ? AND state IN ({marks})",  # noqa: S608
+        (host_id, *states),
+    ).fetchone()
+    return int(row[0])
+
+
+# -- runs and the queue ----------------------------------------------------------------------------
+
+
+def find_run(tx: Tx, host_id: str) -> Run | None:
+    row = tx.db.execute(f"SELECT {_RUN} FROM run WHERE host_id = ?", (host_id,)).fetchone()  # noqa: S608
+    return Run(*(*row[:6], bool(row[6]))) if row else None
+
+
+def save_run(tx: Tx, run: Run) -> None:
+    tx.db.execute(
+        "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (host_id) DO NOTHING",
+        (run.host_id, run.arm_id, run.run_id, run.schedule_id, run.source_group_id,
+         run.repository_id, run.accepted),
+    )  # fmt: skip
+
+
+def set_accepted(tx: Tx, host_id: str) -> None:
+    tx.db.execute("UPDATE run SET accepted = 1 WHERE host_id = ?", (host_id,))
+
+
+def delete_run(tx: Tx, host_id: str) -> None:
+    tx.db.execute("DELETE FROM run WHERE host_id = ?", (host_id,))
+
+
+def slots_in_use(tx: Tx, *, fleet_cap: int, repository_cap: int) -> Slots:
+    """Count the runs of hosts that are online: a slot is held only by those."""
+    rows = tx.db.execute(
+        "SELECT run.repository_id, count(*) FROM run JOIN host USING (host_id) "
+        "WHERE host.online GROUP BY run.repository_id"
+    ).fetchall()
+    by_repository: dict[str | None, int] = dict(rows)
+    return Slots(sum(by_repository.values()), by_repository, fleet_cap, repository_cap)
+
+
+_ORDERED = (
+    "SELECT host_id, host.repository_id, row_number() OVER "
+    "(ORDER BY arm.last_success, arm.due_at, host_id) AS place "  # NULL, never, sorts first.
+    "FROM arm JOIN host USING (host_id) WHERE arm.state = 'queued' ORDER BY place"
+)
+
+
+def queue(tx: Tx) -> Iterator[Queued]:
+    """Yield who waits for a slot: longest without a success first, then by due time and host id."""
+    for host_id, repository_id, _ in tx.db.execute(_ORDERED):
+        yield Queued(host_id, repository_id)
+
+
+def place(tx: Tx, host_id: str) -> int | None:
+    """Return the host's place in the queue, from 1, or None if it is not in it."""
+    row = tx.db.execute(
+        f"SELECT place FROM ({_ORDERED}) WHERE host_id = ?",  # noqa: S608
+        (host_id,),
+    ).fetchone()
+    return row[0] if row else None

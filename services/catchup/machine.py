@@ -1,0 +1,220 @@
+"""Catch-up: a host that may sleep makes up for what it slept through, a minute after it wakes.
+
+Event handlers note what happened and ask for a look; what is decided is decided by the deadlines in
+`progress.py`, once the log has been read. All state is in the tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from libs.common.clock import to_rfc3339
+from libs.common.errors import HostNotFound
+from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced
+from libs.common.events.catchup import CatchupArmed, SkipReason
+from libs.common.events.host import (
+    Actor,
+    HostChanged,
+    HostEnrolled,
+    HostFact,
+    HostModeChanged,
+    HostRecord,
+    HostRemoved,
+)
+from libs.common.events.job import (
+    JobAbandoned,
+    JobDispatched,
+    JobFinished,
+    JobInterrupted,
+    JobStarted,
+    JobUndeliverable,
+)
+from libs.common.loop.machine import Buckets, Machine, Verb
+from libs.common.loop.tx import Tx
+from services.catchup import arms, outcomes, policy, store
+from services.catchup.policy import HelloVerdict
+from services.catchup.progress import (
+    ADMIT,
+    FLEET,
+    LOOK,
+    Progress,
+    admit_soon,
+    drop_arm,
+    look_at,
+)
+from services.catchup.settings import CatchupSettings
+
+FORGET = "forget"
+FORGET_EVERY = timedelta(days=1)
+
+
+class ArmOf(BaseModel):
+    """Arguments of `get_arm`."""
+
+    host_id: str
+
+
+class CatchupMachine(Machine):
+    """Owns arms and the queue."""
+
+    name = "catchup"
+    package = "services.catchup"
+    buckets = ("hosts", "backups", "sessions")
+
+    def __init__(self, settings: CatchupSettings) -> None:
+        super().__init__()
+        self._settings = settings
+        progress = Progress(settings)
+        self.handlers = {
+            HostEnrolled: self.on_host,
+            HostChanged: self.on_host,
+            HostModeChanged: self.on_host,
+            HostRemoved: self.on_host_removed,
+            AgentHello: self.on_hello,
+            AgentSynced: self.on_synced,
+            AgentOffline: self.on_offline,
+            JobDispatched: outcomes.on_job_taken,
+            JobStarted: outcomes.on_job_taken,
+            JobUndeliverable: outcomes.on_job_undeliverable,
+            JobFinished: outcomes.on_job_finished,
+            JobInterrupted: outcomes.on_job_given_up,
+            JobAbandoned: outcomes.on_job_given_up,
+        }
+        self.deadlines = {
+            LOOK: progress.on_look,
+            ADMIT: progress.on_admit,
+            FORGET: self.on_forget_due,
+        }
+        self.verbs = {"get_arm": Verb(self.on_get_arm, ArmOf, reads_only=True)}
+
+    # -- start -------------------------------------------------------------------------------------
+
+    def load(self, tx: Tx, buckets: Buckets) -> None:
+        """Take hosts, their last successes and their sessions; arms come from hellos only."""
+        for data in buckets.get("hosts", {}).values():
+            store.save_record(tx, HostRecord.model_validate_json(data))
+        for data in buckets.get("backups", {}).values():
+            _take_backup(tx, json.loads(data))
+        for data in buckets.get("sessions", {}).values():
+            _take_session(tx, json.loads(data))
+        tx.schedule(FORGET, FLEET, tx.now + FORGET_EVERY)
+        admit_soon(tx)  # The caps may have changed.
+
+    def on_connected(self, tx: Tx) -> None:
+        """After a restart the caps may be other ones: look at the queue once."""
+        admit_soon(tx)
+
+    # -- hosts and sessions ------------------------------------------------------------------------
+
+    def on_host(self, tx: Tx, event: HostFact) -> None:
+        if store.save_record(tx, event.record):
+            look_at(tx, event.host_id)
+
+    def on_host_removed(self, tx: Tx, event: HostRemoved) -> None:
+        if not store.save_record(tx, event.record):
+            return
+        arm = arms.find_arm(tx, event.host_id)
+        if arm is not None:
+            drop_arm(tx, arm, SkipReason.REMOVED, "no catch-up: the host was removed", rule="R12")
+        arms.delete_run(tx, event.host_id)
+        store.end_session(tx, event.host_id)
+        store.forget_host(tx, event.host_id)
+        admit_soon(tx)
+
+    def on_hello(self, tx: Tx, event: AgentHello) -> None:
+        """A new session: the host is armed again, or for the first time (R11)."""
+        host = store.find_host(tx, event.host_id)
+        if host is None or host.record.removed:
+            return
+        verdict = policy.assess_hello(
+            host.record,
+            current=host.connection,
+            connection=event.connection,
+            known=not store.note_session(tx, event.host_id, event.session),
+        )
+        if verdict in (HelloVerdict.KNOWN, HelloVerdict.OLDER):
+            return
+        store.begin_session(tx, event.host_id, event.session, event.connection)
+        for job_id in event.running:
+            store.revive(tx, event.host_id, job_id)
+        run = arms.find_run(tx, event.host_id)
+        if run is not None and not run.accepted:
+            arms.delete_run(tx, event.host_id)  # Sent to the old session: jobs says undeliverable.
+        admit_soon(tx)
+        self._arm(tx, event, verdict)
+
+    def _arm(self, tx: Tx, event: AgentHello, verdict: HelloVerdict) -> None:
+        earlier = arms.find_arm(tx, event.host_id)
+        if verdict is HelloVerdict.ALWAYS_ON:
+            if earlier is not None:
+                drop_arm(tx, earlier, SkipReason.ALWAYS_ON,
+                         "no catch-up: the host is always on by now", rule="R12")  # fmt: skip
+            return
+        if earlier is not None:
+            drop_arm(tx, earlier, SkipReason.REARMED,
+                     "the host said hello again: the catch-up starts anew", rule="R11")  # fmt: skip
+        due_at = tx.time + self._settings.catchup_settle
+        arms.begin_arm(tx, event.host_id, event.session, armed_at=tx.time, due_at=due_at)
+        tx.schedule(LOOK, event.host_id, due_at)
+        tx.emit(CatchupArmed(host_id=event.host_id, arm_id=event.session, due_at=due_at))
+        tx.decide(event.host_id, "catchup_armed", "back online: looks for missed backups shortly",
+                  rule="R11", arm_id=event.session, due_at=due_at)  # fmt: skip
+
+    def on_synced(self, tx: Tx, event: AgentSynced) -> None:
+        host = store.find_host(tx, event.host_id)
+        if host is None or host.session != event.session or not host.online or host.synced:
+            return
+        store.set_synced(tx, event.host_id)
+        look_at(tx, event.host_id)
+
+    def on_offline(self, tx: Tx, event: AgentOffline) -> None:
+        """The session ended: its slot is free. An arm that settles is judged when it is due."""
+        host = store.find_host(tx, event.host_id)
+        if host is None or host.session != event.session or not host.online:
+            return
+        store.end_session(tx, event.host_id)
+        admit_soon(tx)
+        look_at(tx, event.host_id)
+
+    # -- deadlines and calls -----------------------------------------------------------------------
+
+    def on_forget_due(self, tx: Tx, key: str, _due_at: datetime) -> None:
+        store.forget_old(tx)
+        tx.schedule(FORGET, key, tx.now + FORGET_EVERY)
+
+    def on_get_arm(self, tx: Tx, _actor: Actor, asked: ArmOf) -> dict[str, Any] | None:
+        """Return {state, due_at, place} of the host's catch-up, or None. Raises HostNotFound."""
+        host = store.find_host(tx, asked.host_id)
+        if host is None or host.record.removed:
+            raise HostNotFound
+        arm = arms.find_arm(tx, asked.host_id)
+        if arm is None:
+            return None
+        place = arms.place(tx, asked.host_id)
+        return {"state": arm.state.value, "due_at": to_rfc3339(arm.due_at), "place": place}
+
+
+def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
+    if value.get("last_success_at"):
+        at = datetime.fromisoformat(value["last_success_at"])
+        job_id = value.get("last_success_job_id") or ""
+        store.note_success(tx, value["host_id"], value["source_group_id"], at, job_id)
+
+
+def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
+    """Take a session that we have not heard of; one that we know is known better from the log."""
+    host = store.find_host(tx, value["host_id"])
+    session, connection = value.get("session"), value.get("connection")
+    if host is None or session is None or not store.note_session(tx, host.record.id, session):
+        return
+    known = host.connection
+    if known is not None and connection is not None and connection < known:
+        return
+    store.begin_session(tx, host.record.id, session, connection)
+    if value["status"] != "online":
+        store.end_session(tx, host.record.id)

@@ -1,0 +1,102 @@
+"""What became of the jobs: they keep a host busy, and they end the catch-up's requests."""
+
+from __future__ import annotations
+
+from libs.common.events.job import (
+    SUCCESSES,
+    JobAbandoned,
+    JobDispatched,
+    JobEvent,
+    JobFinished,
+    JobInterrupted,
+    JobKind,
+    JobStarted,
+    JobUndeliverable,
+)
+from libs.common.loop.tx import Tx
+from services.catchup import arms, policy, store
+from services.catchup.arms import ArmState, PairState, Run
+from services.catchup.policy import ArmVerdict
+from services.catchup.progress import admit_soon, look_at, look_soon
+
+
+def on_job_taken(tx: Tx, event: JobDispatched | JobStarted) -> None:
+    """The agent has a job: its host is busy, and a catch-up's run surely holds its slot."""
+    if not _is_of_host(tx, event) or not store.note_busy(tx, event.host_id, event.job_id):
+        return
+    run = arms.find_run(tx, event.host_id)
+    if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
+        arms.set_accepted(tx, event.host_id)
+    elif run is None and event.arm_id and event.run_id and event.schedule_id:
+        _adopt_run(tx, event, event.arm_id, event.run_id)
+
+
+def _adopt_run(tx: Tx, event: JobEvent, arm_id: str, run: str) -> None:
+    """A request that a newer hello had set aside was taken after all."""
+    host = store.find_host(tx, event.host_id)
+    repository = host.record.repository_id if host else None
+    schedule, group = event.schedule_id or "", event.source_group_id or ""
+    arms.save_run(tx, Run(event.host_id, arm_id, run, schedule, group, repository, accepted=True))
+
+
+def on_job_undeliverable(tx: Tx, event: JobUndeliverable) -> None:
+    run = arms.find_run(tx, event.host_id)
+    if run is None or (run.arm_id, run.run_id) != (event.arm_id, event.run_id):
+        return
+    _return_run(tx, run, text=f"the run could not be sent ({event.reason}): next hello")
+
+
+def on_job_finished(tx: Tx, event: JobFinished) -> None:
+    if not _is_of_host(tx, event):
+        return
+    succeeded = event.status in SUCCESSES
+    if succeeded and event.kind is JobKind.BACKUP and event.source_group_id:
+        store.note_success(
+            tx, event.host_id, event.source_group_id, event.finished_at, event.job_id
+        )
+    _end(tx, event, "ended", succeeded=succeeded)
+
+
+def on_job_given_up(tx: Tx, event: JobInterrupted | JobAbandoned) -> None:
+    if _is_of_host(tx, event):
+        _end(tx, event, "given_up", succeeded=False)
+
+
+def _end(tx: Tx, event: JobEvent, state: str, *, succeeded: bool) -> None:
+    store.note_end(tx, event.host_id, event.job_id, state)
+    run = arms.find_run(tx, event.host_id)
+    if run is not None and policy.ends_request(event, arm_id=run.arm_id, run_id=run.run_id):
+        _close_run(tx, run, succeeded=succeeded)
+    else:
+        look_at(tx, event.host_id)
+
+
+def _is_of_host(tx: Tx, event: JobEvent) -> bool:
+    host = store.find_host(tx, event.host_id)
+    return host is not None and not host.record.removed
+
+
+def _close_run(tx: Tx, run: Run, *, succeeded: bool) -> None:
+    """A request ended: free its slot, and go on with the arm that asked for it."""
+    arms.delete_run(tx, run.host_id)
+    admit_soon(tx)
+    arm = arms.find_arm(tx, run.host_id)
+    if arm is None:
+        return
+    if arm.arm_id == run.arm_id:
+        state = PairState.SUCCEEDED if succeeded else PairState.ENDED
+        arms.set_pair(tx, run.host_id, run, state)
+    look_soon(tx, arm)
+
+
+def _return_run(tx: Tx, run: Run, *, text: str) -> None:
+    """A request could not be delivered: the rest of the list waits for the next hello (R16)."""
+    arms.delete_run(tx, run.host_id)
+    admit_soon(tx)
+    tx.decide(run.host_id, "catchup_send_failed", text, rule="R16", arm_id=run.arm_id)
+    arm = arms.find_arm(tx, run.host_id)
+    if arm is None or arm.arm_id != run.arm_id:
+        return
+    arms.set_pair(tx, run.host_id, run, PairState.LISTED)
+    arms.set_state(tx, run.host_id, ArmState.WAITING, ArmVerdict.SEND_FAILED.name)
+    look_soon(tx, arm)

@@ -1,0 +1,235 @@
+"""Carries an arm from its due time to its end. Runs as deadlines only, so always on the whole log.
+
+`look` decides whether an arm goes on; `admit` gives free slots to the queue, and each slot to the
+host's next pair that still deserves a run.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from libs.common.events.catchup import (
+    CatchupFinished,
+    CatchupRequested,
+    CatchupSkipped,
+    SkipReason,
+)
+from libs.common.loop.tx import Tx
+from libs.common.runs import run_id
+from services.catchup import arms, policy, store
+from services.catchup.arms import Arm, ArmState, PairState, Run
+from services.catchup.policy import ArmVerdict, Pair, PairVerdict, Situation
+from services.catchup.settings import CatchupSettings
+from services.catchup.store import Host
+
+LOOK = "look"
+ADMIT = "slots"  # Deadlines of one moment run by kind: all have looked before anyone gets a slot.
+FLEET = "fleet"
+
+
+def look_soon(tx: Tx, arm: Arm) -> None:
+    """Have the arm looked at as soon as the log has been read, but never before it is due."""
+    tx.schedule(LOOK, arm.host_id, max(arm.due_at, tx.now))
+
+
+def look_at(tx: Tx, host_id: str) -> None:
+    """`look_soon` at the host's arm, if it has one."""
+    arm = arms.find_arm(tx, host_id)
+    if arm is not None:
+        look_soon(tx, arm)
+
+
+def admit_soon(tx: Tx) -> None:
+    tx.schedule(ADMIT, FLEET, tx.now)
+
+
+def drop_arm(tx: Tx, arm: Arm, reason: SkipReason, text: str, *, rule: str) -> None:
+    """End the arm without a (further) run."""
+    tx.emit(CatchupSkipped(host_id=arm.host_id, arm_id=arm.arm_id, reason=reason, detail=text))
+    tx.decide(arm.host_id, f"catchup_{reason}", text, rule=rule, arm_id=arm.arm_id)
+    tx.unschedule(LOOK, arm.host_id)
+    arms.delete_arm(tx, arm.host_id)
+
+
+class Progress:
+    """The deadline handlers."""
+
+    def __init__(self, settings: CatchupSettings) -> None:
+        self._settings = settings
+
+    def on_look(self, tx: Tx, host_id: str, _due_at: datetime) -> None:
+        """Go on with an arm: end it, let it wait, or put it into the queue."""
+        arm, host = arms.find_arm(tx, host_id), store.find_host(tx, host_id)
+        if arm is None or host is None:
+            return
+        verdict = assess(tx, arm, host)
+        if verdict is ArmVerdict.SETTLING:
+            look_soon(tx, arm)
+        elif verdict in policy.DROPS:
+            drop_arm(tx, arm, policy.DROPS[verdict], f"no catch-up: {verdict.value}", rule="R12")
+        elif verdict in policy.WAITS:
+            _wait(tx, arm, verdict)
+        elif verdict is ArmVerdict.GO:
+            self._go(tx, arm, host)
+
+    def _go(self, tx: Tx, arm: Arm, host: Host) -> None:
+        if not arm.listed and not _make_list(tx, arm, host):
+            return
+        following = arms.next_pair(tx, arm.host_id)
+        if following is None:
+            _finish(tx, arm)
+            return
+        last_success = store.successes(tx, arm.host_id).get(following[1])
+        arms.enqueue(tx, arm.host_id, last_success)
+        admit_soon(tx)
+
+    def on_admit(self, tx: Tx, _key: str, _due_at: datetime) -> None:
+        """Give the free slots to those who wait, in the queue's order."""
+        while True:
+            slots = arms.slots_in_use(
+                tx,
+                fleet_cap=self._settings.catchup_max_fleet,
+                repository_cap=self._settings.catchup_max_repository,
+            )
+            admitted = policy.next_admitted(arms.queue(tx), slots)
+            if admitted is None:
+                return
+            self._start(tx, admitted.host_id)
+
+    def _start(self, tx: Tx, host_id: str) -> None:
+        """Use a slot: judge the arm and its next pairs again, and ask for the first that stands."""
+        arm, host = arms.find_arm(tx, host_id), store.find_host(tx, host_id)
+        if arm is None or host is None:
+            return
+        if assess(tx, arm, host) is not ArmVerdict.GO:
+            arms.set_state(tx, host_id, ArmState.WAITING)
+            look_soon(tx, arm)
+            return
+        while (following := arms.next_pair(tx, host_id)) is not None:
+            last_success = store.successes(tx, host_id).get(following[1])
+            if _take(tx, arm, host, Pair(*following, last_success)):
+                return
+        _finish(tx, arm)
+
+
+def assess(tx: Tx, arm: Arm, host: Host) -> ArmVerdict:
+    run = arms.find_run(tx, arm.host_id)
+    of_arm = run is not None and run.arm_id == arm.arm_id
+    situation = Situation(
+        record=host.record,
+        online=host.online,
+        synced=host.synced,
+        job_running=store.is_busy(tx, arm.host_id) or (run is not None and not of_arm),
+        run_of_arm=of_arm,
+        send_failed=arm.wait == ArmVerdict.SEND_FAILED.name,
+        due_at=arm.due_at,
+    )
+    return policy.assess_arm(situation, tx.now)
+
+
+def _wait(tx: Tx, arm: Arm, verdict: ArmVerdict) -> None:
+    if arm.state is ArmState.WAITING and arm.wait == verdict.name:
+        return
+    arms.set_state(tx, arm.host_id, ArmState.WAITING, verdict.name)
+    tx.decide(arm.host_id, "catchup_waits", f"catch-up waits: {verdict.value}",
+              rule="R12", arm_id=arm.arm_id)  # fmt: skip
+
+
+def _make_list(tx: Tx, arm: Arm, host: Host) -> bool:
+    """List the overdue pairs; end the arm and return False if there is nothing that can be run."""
+    successes = store.successes(tx, arm.host_id)
+    pairs = policy.list_pairs(host.record, successes, armed_at=arm.armed_at, now=tx.now)
+    if not pairs:
+        drop_arm(tx, arm, SkipReason.NOTHING_OVERDUE, "no catch-up: nothing is overdue", rule="R14")
+        return False
+    if host.record.repository_id is None:
+        drop_arm(tx, arm, SkipReason.NO_REPOSITORY,
+                 "no catch-up: the host has no repository", rule="R13")  # fmt: skip
+        return False
+    arms.save_list(tx, arm.host_id, pairs)
+    tx.decide(
+        arm.host_id,
+        "catchup_listed",
+        f"catch-up due: {len(pairs)} to look at",
+        rule="R13",
+        arm_id=arm.arm_id,
+        pairs=[[pair.schedule_id, pair.source_group_id] for pair in pairs],
+    )
+    return True
+
+
+def _take(tx: Tx, arm: Arm, host: Host, pair: Pair) -> bool:
+    """Judge the pair again and ask for its run, or skip it; say whether it was asked for."""
+    verdict = policy.assess_pair(host.record, pair, armed_at=arm.armed_at, now=tx.now)
+    fire = policy.latest_fire(host.record, pair, tx.now) if verdict is PairVerdict.OVERDUE else None
+    if fire is None:
+        _skip(tx, arm, host, pair, verdict)
+        return False
+    tx.emit(
+        CatchupRequested(
+            host_id=arm.host_id,
+            arm_id=arm.arm_id,
+            schedule_id=pair.schedule_id,
+            source_group_id=pair.source_group_id,
+            fire_time=fire.time,
+            missed=fire.missed,
+        )
+    )
+    run = run_id(arm.host_id, pair.schedule_id, pair.source_group_id, fire.time)
+    repository = host.record.repository_id
+    arms.save_run(tx, Run(arm.host_id, arm.arm_id, run, pair.schedule_id, pair.source_group_id,
+                          repository, accepted=False))  # fmt: skip
+    arms.set_pair(tx, arm.host_id, pair, PairState.REQUESTED)
+    arms.set_state(tx, arm.host_id, ArmState.RUNNING)
+    since = "never backed up" if pair.last_success is None else _fires(fire.missed)
+    tx.decide(
+        arm.host_id,
+        "catchup_requested",
+        f"{_name(host, pair)}: 1 run for {since}",
+        rule="R14",
+        arm_id=arm.arm_id,
+        run_id=run,
+        fire_time=fire.time,
+        last_success=pair.last_success,
+    )
+    return True
+
+
+def _skip(tx: Tx, arm: Arm, host: Host, pair: Pair, verdict: PairVerdict) -> None:
+    stands = verdict is not PairVerdict.OVERDUE
+    reason = SkipReason(verdict.value) if stands else SkipReason.NOT_OVERDUE
+    detail = ""
+    if verdict is PairVerdict.COVERED_BY:
+        detail = f"job {store.success_job(tx, arm.host_id, pair.source_group_id)}"
+    tx.emit(
+        CatchupSkipped(
+            host_id=arm.host_id,
+            arm_id=arm.arm_id,
+            reason=reason,
+            schedule_id=pair.schedule_id,
+            source_group_id=pair.source_group_id,
+            detail=detail,
+        )
+    )
+    arms.set_pair(tx, arm.host_id, pair, PairState.SKIPPED)
+    words = f"{reason.value.replace('_', ' ')} {detail}".strip()
+    tx.decide(arm.host_id, "catchup_pair_skipped", f"{_name(host, pair)}: no run, {words}",
+              rule="R13", arm_id=arm.arm_id, schedule_id=pair.schedule_id)  # fmt: skip
+
+
+def _finish(tx: Tx, arm: Arm) -> None:
+    succeeded = arms.count_pairs(tx, arm.host_id, PairState.SUCCEEDED)
+    runs = succeeded + arms.count_pairs(tx, arm.host_id, PairState.ENDED)
+    tx.emit(CatchupFinished(host_id=arm.host_id, arm_id=arm.arm_id, runs=runs, succeeded=succeeded))
+    tx.decide(arm.host_id, "catchup_finished", f"catch-up done: {succeeded} of {runs} succeeded",
+              rule="R13", arm_id=arm.arm_id)  # fmt: skip
+    arms.delete_arm(tx, arm.host_id)
+
+
+def _fires(missed: int) -> str:
+    return "1 missed fire" if missed == 1 else f"{missed} missed fires"
+
+
+def _name(host: Host, pair: Pair) -> str:
+    group = policy.find_group(host.record, pair.source_group_id)
+    return group.name if group else pair.source_group_id

@@ -1,0 +1,149 @@
+"""Catch-up's tables: hosts with their session, successes, jobs that keep a host busy, known hellos.
+
+Arms and the queue are in `arms.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from libs.common.clock import from_micros, to_micros
+from libs.common.events.host import HostRecord
+from libs.common.loop.tx import Tx
+
+KEEP = timedelta(days=45)
+"""How long ended jobs and sessions are remembered: longer than the log keeps an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host with its newest session."""
+
+    record: HostRecord
+    session: str | None
+    connection: int | None
+    online: bool
+    synced: bool
+
+
+def find_host(tx: Tx, host_id: str) -> Host | None:
+    row = tx.db.execute(
+        "SELECT record, session, connection, online, synced FROM host WHERE host_id = ?",
+        (host_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    record = HostRecord.model_validate_json(row[0])
+    return Host(record, row[1], row[2], bool(row[3]), bool(row[4]))
+
+
+def save_record(tx: Tx, record: HostRecord) -> bool:
+    """Keep `record` if it is newer than what we have; say whether it was."""
+    saved = tx.db.execute(
+        "INSERT INTO host (host_id, version, record, repository_id) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (host_id) DO UPDATE SET version = excluded.version, record = excluded.record, "
+        "repository_id = excluded.repository_id WHERE excluded.version > host.version",
+        (record.id, record.version, record.model_dump_json(), record.repository_id),
+    )
+    return saved.rowcount > 0
+
+
+def begin_session(tx: Tx, host_id: str, session: str, connection: int | None) -> None:
+    tx.db.execute(
+        "UPDATE host SET session = ?, connection = ?, online = 1, synced = 0 WHERE host_id = ?",
+        (session, connection, host_id),
+    )
+
+
+def set_synced(tx: Tx, host_id: str) -> None:
+    tx.db.execute("UPDATE host SET synced = 1 WHERE host_id = ?", (host_id,))
+
+
+def end_session(tx: Tx, host_id: str) -> None:
+    tx.db.execute("UPDATE host SET online = 0, synced = 0 WHERE host_id = ?", (host_id,))
+
+
+def note_session(tx: Tx, host_id: str, session: str) -> bool:
+    """Remember that `session` said hello; say whether it had not before."""
+    noted = tx.db.execute(
+        "INSERT OR IGNORE INTO known_session VALUES (?, ?, ?)",
+        (session, host_id, to_micros(tx.now)),
+    )
+    return noted.rowcount > 0
+
+
+# -- successes and jobs ----------------------------------------------------------------------------
+
+
+def note_success(tx: Tx, host_id: str, group_id: str, at: datetime, job_id: str) -> None:
+    """Keep the latest success of a source group."""
+    tx.db.execute(
+        "INSERT INTO success VALUES (?, ?, ?, ?) ON CONFLICT (host_id, source_group_id) "
+        "DO UPDATE SET at = excluded.at, job_id = excluded.job_id WHERE excluded.at > success.at",
+        (host_id, group_id, to_micros(at), job_id),
+    )
+
+
+def successes(tx: Tx, host_id: str) -> dict[str, datetime]:
+    rows = tx.db.execute("SELECT source_group_id, at FROM success WHERE host_id = ?", (host_id,))
+    return {group_id: from_micros(at) for group_id, at in rows}
+
+
+def success_job(tx: Tx, host_id: str, group_id: str) -> str:
+    """Return the id of the job that was the latest success, empty if there was none."""
+    row = tx.db.execute(
+        "SELECT job_id FROM success WHERE host_id = ? AND source_group_id = ?", (host_id, group_id)
+    ).fetchone()
+    return row[0] if row else ""
+
+
+def note_busy(tx: Tx, host_id: str, job_id: str) -> bool:
+    """Note that a job runs; say whether we believe it. One whose end is known does not run."""
+    tx.db.execute(
+        "INSERT OR IGNORE INTO job VALUES (?, ?, 'busy', ?)", (job_id, host_id, to_micros(tx.now))
+    )
+    row = tx.db.execute("SELECT state FROM job WHERE job_id = ?", (job_id,)).fetchone()
+    return bool(row[0] == "busy")
+
+
+def revive(tx: Tx, host_id: str, job_id: str) -> None:
+    """A hello lists the job as running: that outdoes `interrupted` and `abandoned`, no real end."""
+    tx.db.execute(
+        "INSERT INTO job VALUES (?, ?, 'busy', ?) ON CONFLICT (job_id) "
+        "DO UPDATE SET state = 'busy' WHERE job.state = 'given_up'",
+        (job_id, host_id, to_micros(tx.now)),
+    )
+
+
+def note_end(tx: Tx, host_id: str, job_id: str, state: str) -> None:
+    """Note a job's end: `given_up` may give way to `ended`, which is final."""
+    tx.db.execute(
+        "INSERT INTO job VALUES (?, ?, ?, ?) ON CONFLICT (job_id) "
+        "DO UPDATE SET state = excluded.state, at = excluded.at WHERE job.state != 'ended'",
+        (job_id, host_id, state, to_micros(tx.now)),
+    )
+
+
+def is_busy(tx: Tx, host_id: str) -> bool:
+    row = tx.db.execute(
+        "SELECT 1 FROM job WHERE host_id = ? AND state = 'busy' LIMIT 1", (host_id,)
+    ).fetchone()
+    return row is not None
+
+
+def forget_old(tx: Tx) -> None:
+    """Forget ended jobs and sessions that no redelivery can name any more."""
+    limit = to_micros(tx.now - KEEP)
+    tx.db.execute("DELETE FROM job WHERE state != 'busy' AND at < ?", (limit,))
+    tx.db.execute(
+        "DELETE FROM known_session WHERE at < ? AND session NOT IN "
+        "(SELECT session FROM host WHERE session IS NOT NULL)",
+        (limit,),
+    )
+
+
+def forget_host(tx: Tx, host_id: str) -> None:
+    """Keep only the tombstone of a removed host, and its sessions."""
+    tx.db.execute("DELETE FROM success WHERE host_id = ?", (host_id,))
+    tx.db.execute("DELETE FROM job WHERE host_id = ?", (host_id,))

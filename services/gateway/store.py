@@ -1,0 +1,178 @@
+"""Tables and SQL of the gateway: itself, sessions, spools."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from libs.common.clock import EPOCH, from_micros, to_micros
+
+SPOOLS_PER_HOST = 8
+HELLOS_PER_HOST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The newest session of a host. `live`: it is here and has not ended."""
+
+    host_id: str
+    session: str
+    gateway: str
+    connection: int | None
+    live: bool
+    last_seen: datetime
+    log_seq: int | None
+    spool_id: str
+    sync_seq: int
+    synced: bool
+    config_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Up to where a spool's reports are published, and the time of the last one."""
+
+    last_seq: int
+    last_report_at: datetime | None
+
+
+# -- this gateway ----------------------------------------------------------------------------------
+
+
+def set_listening(db: sqlite3.Connection, since: datetime) -> None:
+    db.execute(
+        "INSERT INTO gateway VALUES (1, ?, NULL) ON CONFLICT (one) DO UPDATE SET "
+        "listening_since = excluded.listening_since, pulse_at = NULL",
+        (to_micros(since),),
+    )
+
+
+def listening_since(db: sqlite3.Connection) -> datetime:
+    """Return the start of the present period of listening; long ago if there was none yet."""
+    row = db.execute("SELECT listening_since FROM gateway").fetchone()
+    return from_micros(row[0]) if row else EPOCH
+
+
+def find_pulse(db: sqlite3.Connection) -> datetime | None:
+    row = db.execute("SELECT pulse_at FROM gateway").fetchone()
+    return from_micros(row[0]) if row and row[0] is not None else None
+
+
+def set_pulse(db: sqlite3.Connection, now: datetime) -> None:
+    db.execute("UPDATE gateway SET pulse_at = ?", (to_micros(now),))
+
+
+# -- sessions --------------------------------------------------------------------------------------
+
+_SESSION = (
+    "SELECT host_id, session, gateway, connection, live, last_seen, log_seq, spool_id, sync_seq, "
+    "synced, config_version FROM session "
+)
+
+
+def find_session(db: sqlite3.Connection, host_id: str) -> Session | None:
+    row = db.execute(_SESSION + "WHERE host_id = ?", (host_id,)).fetchone()
+    return _session(row) if row else None
+
+
+def list_live(db: sqlite3.Connection) -> list[Session]:
+    return [_session(row) for row in db.execute(_SESSION + "WHERE live = 1")]
+
+
+def _session(row: tuple[Any, ...]) -> Session:
+    found = Session(*row)
+    return replace(
+        found,
+        live=bool(found.live),
+        synced=bool(found.synced),
+        last_seen=from_micros(row[5]),
+    )
+
+
+def put_session(db: sqlite3.Connection, new: Session) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            new.host_id, new.session, new.gateway, new.connection, new.live,
+            to_micros(new.last_seen), new.log_seq, new.spool_id, new.sync_seq, new.synced,
+            new.config_version,
+        ),
+    )  # fmt: skip
+
+
+def set_log_seq(db: sqlite3.Connection, session: str, host_id: str, seq: int) -> None:
+    db.execute(
+        "UPDATE session SET log_seq = ? WHERE host_id = ? AND session = ? AND log_seq IS NULL",
+        (seq, host_id, session),
+    )
+
+
+def touch(db: sqlite3.Connection, host_id: str, session: str, last_seen: datetime) -> bool:
+    """Move a live session's last_seen forward; False if it is not live."""
+    done = db.execute(
+        "UPDATE session SET last_seen = max(last_seen, ?) "
+        "WHERE host_id = ? AND session = ? AND live = 1",
+        (to_micros(last_seen), host_id, session),
+    )
+    return done.rowcount > 0
+
+
+def end_session(db: sqlite3.Connection, host_id: str) -> None:
+    db.execute("UPDATE session SET live = 0 WHERE host_id = ?", (host_id,))
+
+
+def set_synced(db: sqlite3.Connection, host_id: str) -> None:
+    db.execute("UPDATE session SET synced = 1 WHERE host_id = ?", (host_id,))
+
+
+def set_config_version(db: sqlite3.Connection, host_id: str, version: int) -> None:
+    db.execute("UPDATE session SET config_version = ? WHERE host_id = ?", (version, host_id))
+
+
+def remember_hello(db: sqlite3.Connection, host_id: str, session: str, log_seq: int) -> bool:
+    """Return False if this hello has been read from the log before."""
+    done = db.execute("INSERT OR IGNORE INTO hello VALUES (?, ?, ?)", (host_id, session, log_seq))
+    db.execute(
+        "DELETE FROM hello WHERE host_id = ? AND session NOT IN (SELECT session FROM hello "
+        "WHERE host_id = ? ORDER BY log_seq DESC LIMIT ?)",
+        (host_id, host_id, HELLOS_PER_HOST),
+    )
+    return done.rowcount > 0
+
+
+def delete_session(db: sqlite3.Connection, host_id: str) -> None:
+    db.execute("DELETE FROM session WHERE host_id = ?", (host_id,))
+    db.execute("DELETE FROM hello WHERE host_id = ?", (host_id,))
+    db.execute("DELETE FROM spool WHERE host_id = ?", (host_id,))
+
+
+# -- spools ----------------------------------------------------------------------------------------
+
+
+def find_spool(db: sqlite3.Connection, host_id: str, spool_id: str) -> Spool | None:
+    row = db.execute(
+        "SELECT last_seq, last_report_at FROM spool WHERE host_id = ? AND spool_id = ?",
+        (host_id, spool_id),
+    ).fetchone()
+    return Spool(row[0], None if row[1] is None else from_micros(row[1])) if row else None
+
+
+def put_spool(
+    db: sqlite3.Connection, host_id: str, spool_id: str, spool: Spool, now: datetime
+) -> None:
+    at = None if spool.last_report_at is None else to_micros(spool.last_report_at)
+    db.execute(
+        "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?)",
+        (host_id, spool_id, spool.last_seq, at, to_micros(now)),
+    )
+
+
+def forget_old_spools(db: sqlite3.Connection, host_id: str) -> None:
+    """Keep the few that were used last: a spool that was lost never comes back."""
+    db.execute(
+        "DELETE FROM spool WHERE host_id = ? AND spool_id NOT IN (SELECT spool_id FROM spool "
+        "WHERE host_id = ? ORDER BY used_at DESC, spool_id DESC LIMIT ?)",
+        (host_id, host_id, SPOOLS_PER_HOST),
+    )

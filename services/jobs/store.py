@@ -1,0 +1,243 @@
+"""The ledger: jobs, fires, answered requests, and what bucket `backups` holds.
+
+Hosts are in `hosts.py`, logs in `logs.py`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from libs.common.clock import from_micros, to_micros
+from libs.common.events.job import JobKind, JobOrigin, JobStatus
+from libs.common.loop.tx import Tx
+from services.jobs.records import Cause, Job
+
+_NAMES = [field.name for field in fields(Job)]
+_COLUMNS = ", ".join(_NAMES)
+_ENUMS: dict[str, type[StrEnum]] = {
+    "kind": JobKind,
+    "origin": JobOrigin,
+    "cause": Cause,
+    "status": JobStatus,
+}
+_MOMENTS = frozenset(field.name for field in fields(Job) if "datetime" in str(field.type))
+_FLAGS = frozenset(field.name for field in fields(Job) if field.type == "bool")
+
+
+def _job(row: Sequence[Any]) -> Job:
+    return Job(**{name: _read(name, value) for name, value in zip(_NAMES, row, strict=True)})
+
+
+def _read(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in _MOMENTS:
+        return from_micros(value)
+    if name in _ENUMS:
+        return _ENUMS[name](value)
+    return bool(value) if name in _FLAGS else value
+
+
+def _written(value: Any) -> Any:
+    return to_micros(value) if isinstance(value, datetime) else value
+
+
+def add_job(tx: Tx, job: Job) -> None:
+    values = {name: _written(value) for name, value in asdict(job).items()}
+    marks = ", ".join("?" * len(values))
+    tx.db.execute(
+        f"INSERT INTO job ({_COLUMNS}) VALUES ({marks})",  # noqa: S608
+        [values[name] for name in _NAMES],
+    )
+
+
+def update_job(tx: Tx, job_id: str, **changes: Any) -> Job:
+    """Change fields of a job and return it as it is now."""
+    unknown = changes.keys() - set(_NAMES)
+    if unknown:
+        raise TypeError(f"a job has no {sorted(unknown)}")
+    sets = ", ".join(f"{name} = ?" for name in changes)
+    values = [_written(value) for value in changes.values()]
+    tx.db.execute(f"UPDATE job SET {sets} WHERE job_id = ?", (*values, job_id))  # noqa: S608
+    return get_job(tx, job_id)
+
+
+def _jobs(db: sqlite3.Connection, rest: str, *values: Any) -> list[Job]:
+    rows = db.execute(f"SELECT {_COLUMNS} FROM job {rest}", values)  # noqa: S608
+    return [_job(row) for row in rows]
+
+
+def find_job(tx: Tx, job_id: str) -> Job | None:
+    found = _jobs(tx.db, "WHERE job_id = ?", job_id)
+    return found[0] if found else None
+
+
+def get_job(tx: Tx, job_id: str) -> Job:
+    (job,) = _jobs(tx.db, "WHERE job_id = ?", job_id)
+    return job
+
+
+def attempts(tx: Tx, run_id: str) -> list[Job]:
+    """Return the attempts at a run, first to last."""
+    return _jobs(tx.db, "WHERE run_id = ? ORDER BY attempt", run_id)
+
+
+def waiting(tx: Tx, host_id: str) -> list[Job]:
+    """Return the host's jobs that its agent has not accepted yet."""
+    return _jobs(
+        tx.db, "WHERE host_id = ? AND status = 'requested' ORDER BY created_at, job_id", host_id
+    )
+
+
+def open_jobs(tx: Tx, host_id: str) -> list[Job]:
+    open_statuses = "('requested', 'dispatched', 'running')"
+    return _jobs(tx.db, f"WHERE host_id = ? AND status IN {open_statuses}", host_id)
+
+
+def at_agent(tx: Tx, host_id: str) -> list[Job]:
+    """Return the jobs that the agent has: accepted, and not known to have ended."""
+    return _jobs(tx.db, "WHERE host_id = ? AND at_agent", host_id)
+
+
+def list_jobs(tx: Tx, *, host_id: str | None, status: str | None, limit: int) -> list[Job]:
+    """Return the newest jobs first."""
+    return _jobs(
+        tx.db,
+        "WHERE (?1 IS NULL OR host_id = ?1) AND (?2 IS NULL OR status = ?2) "
+        "ORDER BY created_at DESC, job_id DESC LIMIT ?3",
+        host_id, status, limit,
+    )  # fmt: skip
+
+
+# -- fires and requests ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """A fire that an agent reported."""
+
+    host_id: str
+    schedule_id: str
+    source_group_id: str
+    fire_time: datetime
+
+
+def add_fire(tx: Tx, fire: Fire, first_job_id: str) -> bool:
+    """Record a fire; say whether it is new."""
+    added = tx.db.execute(
+        "INSERT OR IGNORE INTO fire VALUES (?, ?, ?, ?, ?, 0)",
+        (fire.host_id, fire.schedule_id, fire.source_group_id, to_micros(fire.fire_time),
+         first_job_id),
+    )  # fmt: skip
+    return added.rowcount > 0
+
+
+def set_judged(tx: Tx, fire: Fire) -> None:
+    tx.db.execute(
+        "UPDATE fire SET judged = 1 WHERE host_id = ? AND schedule_id = ? "
+        "AND source_group_id = ? AND fire_time = ?",
+        (fire.host_id, fire.schedule_id, fire.source_group_id, to_micros(fire.fire_time)),
+    )
+
+
+def _fires(tx: Tx, where: str, *values: Any) -> Iterator[Fire]:
+    rows = tx.db.execute(
+        f"SELECT host_id, schedule_id, source_group_id, fire_time FROM fire {where}",  # noqa: S608
+        values,
+    ).fetchall()
+    for host_id, schedule_id, group_id, fire_time in rows:
+        yield Fire(host_id, schedule_id, group_id, from_micros(fire_time))
+
+
+def fires_to_judge(tx: Tx, host_id: str) -> list[Fire]:
+    return list(_fires(tx, "WHERE host_id = ? AND NOT judged ORDER BY fire_time", host_id))
+
+
+def find_fire_of(tx: Tx, host_id: str, first_job_id: str) -> Fire | None:
+    """Return the fire whose first attempt has this job id."""
+    where = "WHERE first_job_id = ? AND host_id = ?"
+    return next(_fires(tx, where, first_job_id, host_id), None)
+
+
+def newest_fire(
+    tx: Tx, host_id: str, schedule_id: str | None, group_id: str | None
+) -> datetime | None:
+    """Return the latest fire of a pair that we know of, reported or in the ledger."""
+    pair = (host_id, schedule_id, group_id)
+    where = "WHERE host_id = ? AND schedule_id = ? AND source_group_id = ?"
+    row = tx.db.execute(
+        f"SELECT max(at) FROM (SELECT max(fire_time) AS at FROM fire {where} "  # noqa: S608
+        f"UNION ALL SELECT max(fire_time) FROM job {where})",
+        (*pair, *pair),
+    ).fetchone()
+    return None if row[0] is None else from_micros(row[0])
+
+
+def add_request(tx: Tx, arm_id: str, schedule_id: str, group_id: str) -> bool:
+    """Note a catch-up's request; say whether it is new."""
+    added = tx.db.execute(
+        "INSERT OR IGNORE INTO catchup_request VALUES (?, ?, ?, ?)",
+        (arm_id, schedule_id, group_id, to_micros(tx.now)),
+    )
+    return added.rowcount > 0
+
+
+# -- bucket `backups` ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """The last success and the last run of a source group."""
+
+    host_id: str
+    source_group_id: str
+    last_success_at: datetime | None
+    last_success_job_id: str | None
+    last_run_at: datetime
+    last_run_status: str
+    version: int
+
+
+_BACKUP = (
+    "host_id, source_group_id, last_success_at, last_success_job_id, last_run_at, "
+    "last_run_status, version"
+)
+
+
+def find_backup(tx: Tx, host_id: str, group_id: str) -> Backup | None:
+    rows = _backups(tx, "WHERE host_id = ? AND source_group_id = ?", host_id, group_id)
+    return rows[0] if rows else None
+
+
+def backups(tx: Tx) -> list[Backup]:
+    return _backups(tx, "")
+
+
+def backups_of(tx: Tx, host_id: str) -> list[Backup]:
+    return _backups(tx, "WHERE host_id = ?", host_id)
+
+
+def _backups(tx: Tx, where: str, *values: Any) -> list[Backup]:
+    rows = tx.db.execute(
+        f"SELECT {_BACKUP} FROM backup {where}",  # noqa: S608
+        values,
+    ).fetchall()
+    return [
+        Backup(host, group, None if success is None else from_micros(success), job,
+               from_micros(run_at), status, version)
+        for host, group, success, job, run_at, status, version in rows
+    ]  # fmt: skip
+
+
+def save_backup(tx: Tx, backup: Backup) -> None:
+    values = [_written(value) for value in asdict(backup).values()]
+    tx.db.execute("INSERT OR REPLACE INTO backup VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def delete_backups(tx: Tx, host_id: str) -> None:
+    tx.db.execute("DELETE FROM backup WHERE host_id = ?", (host_id,))

@@ -1,0 +1,199 @@
+"""The life of a delivery inside the transaction: queued, sent, tried again, ended.
+
+Each function leaves the queue consistent: what is free to go is handed to the shell, at most
+WINDOW_PER_CHANNEL of a channel at once, oldest first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Any
+
+from libs.common.events.alert import NotificationDelivered, NotificationEvent, NotificationFailed
+from libs.common.loop.tx import Tx
+from services.notify import policy, queue, store
+from services.notify.policy import FOLLOW_UPS, WINDOW_PER_CHANNEL, Ending, Outcome
+from services.notify.queue import Delivery, NewDelivery, State
+
+SEND = "send"
+RETRY = "retry"
+
+
+def enqueue(tx: Tx, new: NewDelivery) -> None:
+    """Write a message down and send it as soon as its turn comes; a known one is left alone."""
+    delivery = queue.add(tx, new)
+    if delivery is None:
+        return
+    if queue.is_blocked(tx, delivery.place):
+        queue.set_state(tx, delivery.id, State.BLOCKED)
+    else:
+        hand_out(tx, delivery.channel_id)
+
+
+def hand_out(tx: Tx, channel_id: str) -> None:
+    """Hand what is ready to the shell, as far as the channel's window allows.
+
+    The payload names the delivery only: the shell reads address and secret itself, sealed.
+    """
+    room = WINDOW_PER_CHANNEL - queue.count_sending(tx, channel_id)
+    for delivery in queue.next_ready(tx, channel_id, max(room, 0)):
+        queue.begin_try(tx, delivery.id)
+        payload = {"channel_id": channel_id, "try": delivery.tries + 1}
+        tx.start_effect(SEND, delivery.id, payload)
+
+
+def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """A try has ended: {status, error, retry_after (seconds), refused}."""
+    delivery = queue.find(tx.db, delivery_id)
+    if delivery is None or delivery.ended_at is not None:
+        return
+    result = read_outcome(outcome)
+    started = delivery.first_tried_at or tx.now
+    ending = policy.assess_try(result, first_tried_at=started, now=tx.now)
+    if ending is Ending.DELIVERED:
+        queue.note_try(tx, delivery.id, result.status, None)
+        finish(tx, delivery, State.DELIVERED)
+        tx.emit(NotificationDelivered(**_facts(tx, delivery)))
+    else:
+        error = policy.explain_failure(result, ending)
+        queue.note_try(tx, delivery.id, result.status, error)
+        store.note_error(tx, delivery.channel_id, error)
+        if ending is Ending.TRY_AGAIN:
+            _try_later(tx, delivery, result.retry_after)
+        else:
+            _fail(tx, delivery, ending, error)
+    hand_out(tx, delivery.channel_id)
+
+
+def on_retry(tx: Tx, delivery_id: str, _due_at: datetime) -> None:
+    """The wait after a failed try is over, unless `retry_now` has ended it already."""
+    delivery = queue.find(tx.db, delivery_id)
+    if delivery is not None and delivery.state is State.WAITING:
+        queue.set_state(tx, delivery_id, State.READY)
+        hand_out(tx, delivery.channel_id)
+
+
+def retry_now(tx: Tx, channel_id: str) -> None:
+    """Try what waits again at once: the channel's address or secret has changed."""
+    for delivery in queue.waiting(tx, channel_id):
+        queue.set_state(tx, delivery.id, State.READY)
+    hand_out(tx, channel_id)
+
+
+def on_end_in_log(tx: Tx, event: NotificationEvent) -> None:
+    """The log knows an end that our file does not (it was restored): don't send it again."""
+    delivery = queue.find(tx.db, event.delivery_id)
+    if delivery is None or delivery.ended_at is not None:
+        return
+    if isinstance(event, NotificationFailed):
+        queue.note_try(tx, delivery.id, None, event.error)
+        store.note_failed(tx, delivery.channel_id)
+        finish(tx, delivery, State.FAILED)
+    else:
+        finish(tx, delivery, State.DELIVERED)
+    hand_out(tx, delivery.channel_id)
+
+
+def finish(tx: Tx, delivery: Delivery, state: State) -> None:
+    """End a delivery and let go what waited behind it.
+
+    A follow-up of an alert that this channel was never told of is dropped instead.
+    """
+    _end(tx, delivery, state)
+    ended = deque([delivery])
+    while ended:
+        for later in queue.blocked_behind(tx, ended.popleft().place):
+            if queue.is_blocked(tx, later.place):
+                continue
+            if later.news in FOLLOW_UPS and not _is_any_told(tx, later):
+                _end(tx, later, State.DROPPED)
+                ended.append(later)
+            else:
+                queue.set_state(tx, later.id, State.READY)
+
+
+def drop_all(tx: Tx, channel_id: str) -> int:
+    """End everything of a channel that is deleted; return how many messages were dropped."""
+    dropped = queue.unended(tx, channel_id)
+    for delivery_id in dropped:
+        _let_go(tx, delivery_id)
+        queue.end(tx, delivery_id, State.DROPPED)
+    return len(dropped)
+
+
+def read_outcome(outcome: dict[str, Any]) -> Outcome:
+    """Return the shell's report as the rules see it."""
+    seconds = outcome.get("retry_after")
+    return Outcome(
+        status=outcome.get("status"),
+        error=outcome.get("error"),
+        retry_after=None if seconds is None else timedelta(seconds=seconds),
+        refused=bool(outcome.get("refused")),
+    )
+
+
+def _try_later(tx: Tx, delivery: Delivery, retry_after: timedelta | None) -> None:
+    at = policy.next_try(
+        delivery.id, delivery.tries, retry_after=retry_after,
+        first_tried_at=delivery.first_tried_at or tx.now, now=tx.now,
+    )  # fmt: skip
+    queue.wait_until(tx, delivery.id, at)
+    tx.schedule(RETRY, delivery.id, at)
+
+
+def _fail(tx: Tx, delivery: Delivery, ending: Ending, error: str) -> None:
+    finish(tx, delivery, State.FAILED)
+    store.note_failed(tx, delivery.channel_id)
+    tx.emit(NotificationFailed(**_facts(tx, delivery), error=error))
+    tx.decide(
+        _host_of(tx, delivery), "notification_failed",
+        f"{delivery.news} was not delivered to {_name_of(tx, delivery)}: {error}",
+        delivery_id=delivery.id, channel_id=delivery.channel_id, why=ending.value,
+        alert_ids=delivery.alert_ids, tries=delivery.tries,
+    )  # fmt: skip
+
+
+def _facts(tx: Tx, delivery: Delivery) -> dict[str, Any]:
+    return {
+        "channel_id": delivery.channel_id,
+        "channel_name": _name_of(tx, delivery),
+        "delivery_id": delivery.id,
+        "event": delivery.news.value,
+        "alert_ids": delivery.alert_ids,
+        "tries": delivery.tries,
+        "at": tx.now,
+    }
+
+
+def _end(tx: Tx, delivery: Delivery, state: State) -> None:
+    _let_go(tx, delivery.id)
+    queue.end(tx, delivery.id, state)
+    if state is State.DELIVERED:
+        store.note_delivered(tx, delivery.channel_id)
+    elif state is State.DROPPED:
+        tx.decide(
+            _host_of(tx, delivery), "notification_dropped",
+            f"{delivery.news} is not sent to {_name_of(tx, delivery)}: it was never told of the "
+            "alert", delivery_id=delivery.id, alert_ids=delivery.alert_ids,
+        )  # fmt: skip
+
+
+def _let_go(tx: Tx, delivery_id: str) -> None:
+    tx.drop_effect(SEND, delivery_id)
+    tx.unschedule(RETRY, delivery_id)
+
+
+def _is_any_told(tx: Tx, delivery: Delivery) -> bool:
+    return any(queue.is_told(tx, delivery.channel_id, alert) for alert in delivery.alert_ids)
+
+
+def _name_of(tx: Tx, delivery: Delivery) -> str:
+    channel = store.find_channel(tx.db, delivery.channel_id)
+    return channel.name if channel else ""
+
+
+def _host_of(tx: Tx, delivery: Delivery) -> str:
+    first = delivery.alert_ids[0] if delivery.alert_ids else None
+    alert = store.find_alert(tx, first) if first else None
+    return (alert.host_id if alert else None) or "fleet"

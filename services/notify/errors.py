@@ -1,0 +1,25 @@
+"""What a caller of notify may catch."""
+
+from __future__ import annotations
+
+from libs.common.errors import BadInput, DormiceError, NotFound
+
+
+class ChannelNotFound(NotFound):
+    """No channel with this id exists."""
+
+
+class UnknownKind(BadInput):
+    """This kind of channel cannot be sent to (yet); the message names those that can."""
+
+
+class TargetRefused(DormiceError):
+    """Every address of the target is private and outside DORMICE_ALLOW_TARGETS."""
+
+    code = "target_refused"
+
+
+class TargetUnknown(DormiceError):
+    """The target's name could not be resolved; try again later."""
+
+    code = "target_unknown"

@@ -1,0 +1,147 @@
+"""Notify's state machine: alerts become messages in the channels' queues.
+
+Who is told of what: policy.py and telling.py; how a message gets out: delivering.py; the verbs:
+channels.py.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from libs.common.events.alert import (
+    Alert,
+    AlertAcknowledged,
+    AlertKind,
+    AlertRaised,
+    AlertReminded,
+    AlertResolved,
+    AlertState,
+    NotificationDelivered,
+    NotificationFailed,
+)
+from libs.common.events.host import (
+    HostChanged,
+    HostEnrolled,
+    HostFact,
+    HostModeChanged,
+    HostRecord,
+    HostRemoved,
+)
+from libs.common.loop.machine import Buckets, Machine
+from libs.common.loop.tx import Tx
+from libs.common.security import Vault
+from services.notify import channels, delivering, policy, queue, store
+from services.notify.policy import News
+from services.notify.settings import NotifySettings
+from services.notify.telling import Teller
+
+PRUNE = "prune"
+PRUNE_EVERY = timedelta(days=1)
+PRUNE_AGAIN = timedelta(minutes=1)
+PRUNE_ROWS = 1000
+
+
+class NotifyMachine(Machine):
+    """See the service's README."""
+
+    name = "notify"
+    package = "services.notify"
+    buckets = ("hosts", "alerts")
+
+    def __init__(self, vault: Vault, settings: NotifySettings) -> None:
+        super().__init__()
+        self._teller = Teller(settings.public_url)
+        self.handlers = {
+            HostEnrolled: self.on_host,
+            HostChanged: self.on_host,
+            HostModeChanged: self.on_host,
+            HostRemoved: self.on_host,
+            AlertRaised: self.on_alert_raised,
+            AlertReminded: self.on_alert_reminded,
+            AlertAcknowledged: self.on_alert_acknowledged,
+            AlertResolved: self.on_alert_resolved,
+            NotificationDelivered: delivering.on_end_in_log,
+            NotificationFailed: delivering.on_end_in_log,
+        }
+        self.deadlines = {delivering.RETRY: delivering.on_retry, PRUNE: self.on_prune}
+        self.outcomes = {delivering.SEND: delivering.on_sent}
+        self.verbs = channels.verbs(vault, settings.allow_targets)
+
+    # -- what happened -----------------------------------------------------------------------------
+
+    def on_host(self, tx: Tx, event: HostFact) -> None:
+        store.learn_host(tx, event.record)
+
+    def on_alert_raised(self, tx: Tx, event: AlertRaised) -> None:
+        alert = _unless_over(tx, event.alert)
+        if self._learn(tx, News.RAISED, alert):
+            self._teller.tell(tx, News.RAISED, alert)
+
+    def on_alert_reminded(self, tx: Tx, event: AlertReminded) -> None:
+        if self._learn(tx, News.REMINDED, event.alert):
+            self._teller.tell(tx, News.REMINDED, event.alert)
+
+    def on_alert_acknowledged(self, tx: Tx, event: AlertAcknowledged) -> None:
+        if self._learn(tx, News.ACKNOWLEDGED, event.alert):
+            self._teller.follow_up(tx, News.ACKNOWLEDGED, event.alert)
+
+    def on_alert_resolved(self, tx: Tx, event: AlertResolved) -> None:
+        if not self._learn(tx, News.RESOLVED, event.alert):
+            return
+        if event.alert.kind is AlertKind.FLEET_OUTAGE:
+            self._teller.release(tx, event.alert, event.still_away)
+        else:
+            self._teller.follow_up(tx, News.RESOLVED, event.alert)
+
+    # -- what comes later --------------------------------------------------------------------------
+
+    def on_prune(self, tx: Tx, key: str, _due_at: datetime) -> None:
+        """Forget what ended so long ago that the log no longer holds its facts."""
+        before = tx.now - policy.KEEP_HISTORY
+        deleted = queue.forget_ended(tx, before, PRUNE_ROWS)
+        deleted += store.forget_resolved(tx, before, PRUNE_ROWS)
+        tx.schedule(PRUNE, key, tx.now + (PRUNE_AGAIN if deleted >= PRUNE_ROWS else PRUNE_EVERY))
+
+    def on_connected(self, tx: Tx) -> None:
+        if not tx.db.execute("SELECT 1 FROM deadline WHERE kind = ?", (PRUNE,)).fetchone():
+            tx.schedule(PRUNE, "all", tx.now + PRUNE_EVERY)
+
+    def load(self, tx: Tx, buckets: Buckets) -> None:
+        """Take hosts and open alerts as they are now.
+
+        At the first start there is no channel yet. After a wiped log an alert that we don't know
+        was raised while we could not hear it: tell it now, late rather than never.
+        """
+        for data in buckets.get("hosts", {}).values():
+            store.learn_host(tx, HostRecord.model_validate_json(data))
+        found = [Alert.model_validate_json(data) for data in buckets.get("alerts", {}).values()]
+        for alert in sorted(found, key=lambda alert: (alert.raised_at, alert.id)):
+            self._load_alert(tx, alert)
+
+    def _load_alert(self, tx: Tx, alert: Alert) -> None:
+        known = store.find_alert(tx, alert.id)
+        released = known is not None and known.held_by is not None and alert.held_by is None
+        if known is None or (released and known.state is not AlertState.RESOLVED):
+            store.save_alert(tx, alert)
+            self._teller.tell(tx, News.RAISED, alert)
+        elif alert.state is AlertState.ACKNOWLEDGED:
+            self.on_alert_acknowledged(tx, AlertAcknowledged(alert=alert))
+
+    # -- what we know ------------------------------------------------------------------------------
+
+    def _learn(self, tx: Tx, news: News, alert: Alert) -> bool:
+        """Keep the alert's new state (a reminder brings none); False if the fact is an old one."""
+        known = store.find_alert(tx, alert.id)
+        if not policy.is_new(news, known.state if known else None):
+            return False
+        if news is not News.REMINDED or known is None:
+            store.save_alert(tx, alert)
+        return True
+
+
+def _unless_over(tx: Tx, alert: Alert) -> Alert:
+    """Return the alert without its hold if that outage is over: nothing would release it."""
+    outage = store.find_alert(tx, alert.held_by) if alert.held_by else None
+    if outage is None or outage.state is not AlertState.RESOLVED:
+        return alert
+    return alert.model_copy(update={"held_by": None})

@@ -1,0 +1,121 @@
+"""What a channel is told: the webhook body, version 1 (docs in PROTOCOL.md), from alerts.
+
+A body is composed once and kept; every try sends the same one but for `sent_at`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from libs.common.clock import to_rfc3339
+from libs.common.events.alert import Alert
+from services.notify.policy import LISTED_IN_SUMMARY, News
+
+VERSION = 1
+_LEADS = {
+    News.RAISED: "",
+    News.REMINDED: "Still open: ",
+    News.ACKNOWLEDGED: "Acknowledged: ",
+    News.RESOLVED: "Resolved: ",
+}
+_NAMES_IN_SENTENCE = 10
+
+
+def alert_view(alert: Alert, public_url: str) -> dict[str, Any]:
+    """Return an alert as receivers see it."""
+    resolved_at = alert.resolved_at
+    return {
+        "id": alert.id,
+        "host_id": alert.host_id,
+        "host_name": alert.host_name or None,
+        "kind": alert.kind.value,
+        "severity": alert.severity.value,
+        "message": alert.message,
+        "state": alert.state.value,
+        "raised_at": to_rfc3339(alert.raised_at),
+        "resolved_at": None if resolved_at is None else to_rfc3339(resolved_at),
+        "url": f"{public_url.rstrip('/')}/alerts/{alert.id}",
+    }
+
+
+def compose(delivery_id: str, news: News, alert: Alert, public_url: str) -> dict[str, Any]:
+    """Return the body about one alert."""
+    views = [alert_view(alert, public_url)]
+    return _body(delivery_id, news, views, sentence(news, alert))
+
+
+def compose_release(
+    delivery_id: str, outage: Alert, away: Sequence[Alert], public_url: str
+) -> dict[str, Any]:
+    """Return the summary at the end of a mass outage: the alerts of the hosts still away.
+
+    At most 200 are listed; `more` counts the others.
+    """
+    listed = away[:LISTED_IN_SUMMARY]
+    views = [alert_view(alert, public_url) for alert in listed]
+    text = f"{_ended(outage)}; {_still_away([alert.host_name for alert in away])}"
+    return _body(delivery_id, News.SUMMARY, views, text, more=len(away) - len(listed))
+
+
+def compose_outage_over(
+    delivery_id: str, outage: Alert, still_away: Sequence[str], public_url: str
+) -> dict[str, Any]:
+    """Return the one message of an ended outage that leaves nothing to list on this channel.
+
+    `still_away` names hosts that have no alert of their own (yet).
+    """
+    text = sentence(News.RESOLVED, outage)
+    if still_away:
+        text = f"{text}; {_still_away(still_away)}"
+    return _body(delivery_id, News.RESOLVED, [alert_view(outage, public_url)], text)
+
+
+def compose_test(delivery_id: str, channel_name: str) -> dict[str, Any]:
+    """Return the body of "send test": it is about no alert."""
+    return _body(delivery_id, News.TEST, [], f"Test message from Dormice to {channel_name}.")
+
+
+def sentence(news: News, alert: Alert) -> str:
+    """Return one line for people."""
+    host = f"{alert.host_name}: " if alert.host_name else ""
+    who = f" (by {alert.acknowledged_by})" if _names_who(news, alert) else ""
+    return f"{_LEADS.get(news, '')}{host}{alert.message}{who}"
+
+
+def finish(body: dict[str, Any], sent_at: datetime) -> bytes:
+    """Return the bytes to send now."""
+    ordered = {**body, "sent_at": to_rfc3339(sent_at)}
+    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _body(
+    delivery_id: str, news: News, alerts: list[dict[str, Any]], summary: str,
+    *, more: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    body: dict[str, Any] = {
+        "version": VERSION,
+        "id": delivery_id,
+        "event": news.value,
+        "sent_at": None,  # Its place; each try fills it in.
+        "alerts": alerts,
+        "summary": summary,
+    }
+    return body if more is None else {**body, "more": more}
+
+
+def _names_who(news: News, alert: Alert) -> bool:
+    return news is News.ACKNOWLEDGED and alert.acknowledged_by is not None
+
+
+def _ended(outage: Alert) -> str:
+    return f"Mass outage over ({outage.message})"
+
+
+def _still_away(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMES_IN_SENTENCE])
+    rest = len(names) - _NAMES_IN_SENTENCE
+    hosts = "1 host is" if len(names) == 1 else f"{len(names)} hosts are"
+    return f"{hosts} still away: {shown}" + (f" and {rest} more" if rest > 0 else "")

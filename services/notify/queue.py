@@ -1,0 +1,247 @@
+"""The queue's tables: every message that was or will be sent, and in which order.
+
+Two deliveries of one alert on one channel never overtake each other; everything else is free.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from libs.common.clock import to_micros
+from libs.common.loop.tx import Tx
+from services.notify.policy import TELLING, News
+from services.notify.store import moment
+
+
+class State(StrEnum):
+    """Where a delivery stands. The last three are ends."""
+
+    BLOCKED = "blocked"
+    READY = "ready"
+    SENDING = "sending"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message to one channel. `place` orders all deliveries; `tries` counts those begun."""
+
+    place: int
+    id: str
+    channel_id: str
+    news: News
+    alert_ids: tuple[str, ...]
+    state: State
+    tries: int
+    created_at: datetime
+    first_tried_at: datetime | None
+    next_try_at: datetime | None
+    ended_at: datetime | None
+    status: int | None
+    error: str | None
+
+
+_COLUMNS = (
+    "place, id, channel_id, news, alert_ids, state, tries, created_at, first_tried_at, "
+    "next_try_at, ended_at, status, error"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A message about to be queued. `about`: the alerts whose order it keeps."""
+
+    id: str
+    channel_id: str
+    news: News
+    about: tuple[str, ...]
+    body: dict[str, Any]
+
+
+def add(tx: Tx, new: NewDelivery) -> Delivery | None:
+    """Queue a message, or return None if it is already there."""
+    cursor = tx.db.execute(
+        "INSERT INTO delivery (id, channel_id, news, alert_ids, body, state, created_at) "
+        "VALUES (?, ?, ?, ?, ?, 'ready', ?) ON CONFLICT (id) DO NOTHING",
+        (new.id, new.channel_id, new.news, json.dumps(new.about),
+         json.dumps(new.body, ensure_ascii=False), to_micros(tx.now)),
+    )  # fmt: skip
+    if not cursor.rowcount:
+        return None
+    place = cursor.lastrowid
+    tx.db.executemany(
+        "INSERT INTO delivery_alert VALUES (?, ?, ?)",
+        [(alert_id, new.channel_id, place) for alert_id in dict.fromkeys(new.about)],
+    )
+    return find(tx.db, new.id)
+
+
+def find(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE id = ?",  # noqa: S608  our own columns
+        (delivery_id,),
+    ).fetchone()
+    return _delivery(row) if row else None
+
+
+def body_of(db: sqlite3.Connection, delivery_id: str) -> dict[str, Any]:
+    """Return the message as composed. Raises: KeyError."""
+    row = db.execute("SELECT body FROM delivery WHERE id = ?", (delivery_id,)).fetchone()
+    if row is None:
+        raise KeyError(delivery_id)
+    body: dict[str, Any] = json.loads(row[0])
+    return body
+
+
+def is_blocked(tx: Tx, place: int) -> bool:
+    """Say whether an earlier delivery of one of its alerts on its channel has not ended."""
+    (blocked,) = tx.db.execute(
+        "SELECT EXISTS (SELECT 1 FROM delivery_alert mine "
+        "JOIN delivery_alert earlier ON earlier.alert_id = mine.alert_id "
+        "  AND earlier.channel_id = mine.channel_id AND earlier.place < mine.place "
+        "JOIN delivery ON delivery.place = earlier.place "
+        "WHERE mine.place = ? AND delivery.ended_at IS NULL)",
+        (place,),
+    ).fetchone()
+    return bool(blocked)
+
+
+def blocked_behind(tx: Tx, place: int) -> list[Delivery]:
+    """Return the blocked deliveries that share an alert with `place`, in order."""
+    rows = tx.db.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE state = 'blocked' AND place IN "  # noqa: S608
+        "(SELECT later.place FROM delivery_alert mine "
+        "JOIN delivery_alert later ON later.alert_id = mine.alert_id "
+        "  AND later.channel_id = mine.channel_id AND later.place > mine.place "
+        "WHERE mine.place = ?) ORDER BY place",
+        (place,),
+    )
+    return [_delivery(row) for row in rows]
+
+
+def is_told(tx: Tx, channel_id: str, alert_id: str) -> bool:
+    """Say whether a message that the alert is open went out, or still will."""
+    marks = ", ".join("?" for _ in TELLING)
+    (told,) = tx.db.execute(
+        "SELECT EXISTS (SELECT 1 FROM delivery_alert JOIN delivery USING (place) "  # noqa: S608
+        "WHERE delivery_alert.alert_id = ? AND delivery_alert.channel_id = ? "
+        f"AND delivery.state NOT IN ('failed', 'dropped') AND delivery.news IN ({marks}))",
+        (alert_id, channel_id, *sorted(TELLING)),
+    ).fetchone()
+    return bool(told)
+
+
+def set_state(tx: Tx, delivery_id: str, state: State) -> None:
+    tx.db.execute(
+        "UPDATE delivery SET state = ?, next_try_at = NULL WHERE id = ?", (state, delivery_id)
+    )
+
+
+def begin_try(tx: Tx, delivery_id: str) -> None:
+    tx.db.execute(
+        "UPDATE delivery SET state = 'sending', tries = tries + 1, next_try_at = NULL, "
+        "first_tried_at = coalesce(first_tried_at, ?) WHERE id = ?",
+        (to_micros(tx.now), delivery_id),
+    )
+
+
+def wait_until(tx: Tx, delivery_id: str, at: datetime) -> None:
+    tx.db.execute(
+        "UPDATE delivery SET state = 'waiting', next_try_at = ? WHERE id = ?",
+        (to_micros(at), delivery_id),
+    )
+
+
+def note_try(tx: Tx, delivery_id: str, status: int | None, error: str | None) -> None:
+    tx.db.execute(
+        "UPDATE delivery SET status = ?, error = ? WHERE id = ?", (status, error, delivery_id)
+    )
+
+
+def end(tx: Tx, delivery_id: str, state: State) -> None:
+    tx.db.execute(
+        "UPDATE delivery SET state = ?, ended_at = ?, next_try_at = NULL WHERE id = ?",
+        (state, to_micros(tx.now), delivery_id),
+    )
+
+
+def count_sending(tx: Tx, channel_id: str) -> int:
+    (count,) = tx.db.execute(
+        "SELECT count(*) FROM delivery WHERE channel_id = ? AND state = 'sending'", (channel_id,)
+    ).fetchone()
+    return int(count)
+
+
+def count_pending(db: sqlite3.Connection, channel_id: str) -> int:
+    """Return how many deliveries of the channel have not ended."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM delivery WHERE channel_id = ? "
+        "AND state IN ('blocked', 'ready', 'sending', 'waiting')",
+        (channel_id,),
+    ).fetchone()
+    return int(count)
+
+
+def next_ready(tx: Tx, channel_id: str, limit: int) -> list[Delivery]:
+    """Return what may be sent now, oldest first."""
+    return _in_state(tx.db, channel_id, State.READY, limit)
+
+
+def waiting(tx: Tx, channel_id: str) -> list[Delivery]:
+    return _in_state(tx.db, channel_id, State.WAITING, -1)
+
+
+def _in_state(db: sqlite3.Connection, channel_id: str, state: State, limit: int) -> list[Delivery]:
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? AND state = ? "  # noqa: S608
+        "ORDER BY place LIMIT ?",
+        (channel_id, state, limit),
+    )
+    return [_delivery(row) for row in rows]
+
+
+def unended(tx: Tx, channel_id: str) -> list[str]:
+    rows = tx.db.execute(
+        "SELECT id FROM delivery WHERE channel_id = ? AND ended_at IS NULL ORDER BY place",
+        (channel_id,),
+    )
+    return [delivery_id for (delivery_id,) in rows]
+
+
+def latest(db: sqlite3.Connection, channel_id: str, limit: int) -> list[Delivery]:
+    """Return the channel's deliveries, newest first."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? "  # noqa: S608
+        "ORDER BY place DESC LIMIT ?",
+        (channel_id, limit),
+    )
+    return [_delivery(row) for row in rows]
+
+
+def forget_ended(tx: Tx, before: datetime, limit: int) -> int:
+    """Delete deliveries that ended before a moment; return how many."""
+    return tx.db.execute(
+        "DELETE FROM delivery WHERE place IN "
+        "(SELECT place FROM delivery WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
+        (to_micros(before), limit),
+    ).rowcount
+
+
+def _delivery(row: Iterable[Any]) -> Delivery:
+    (place, id_, channel_id, news, alert_ids, state, tries, created_at, first_tried_at,
+     next_try_at, ended_at, status, error) = row  # fmt: skip
+    created = moment(created_at)
+    assert created is not None
+    return Delivery(
+        place, id_, channel_id, News(news), tuple(json.loads(alert_ids)), State(state), tries,
+        created, moment(first_tried_at), moment(next_try_at), moment(ended_at), status, error,
+    )  # fmt: skip

@@ -1,0 +1,153 @@
+"""Sends one message to a webhook and says what became of it. Raises nothing but a cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httpcore
+import httpx
+
+from services.notify import message
+from services.notify.errors import TargetRefused, TargetUnknown
+from services.notify.webhook_config import WebhookConfig
+
+TIMEOUT_SECONDS = 10.0
+BODY_LIMIT_BYTES = 64 * 1024
+BODY_SECONDS = 1.0
+"""How long an answer's body is read: only its status counts, reading keeps the connection."""
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What one try sends."""
+
+    url: httpx.URL
+    headers: Headers
+    content: bytes
+
+
+def write_letter(config: WebhookConfig, body: dict[str, Any], now: datetime) -> Letter:
+    """Return the request for a try at `now`."""
+    url = httpx.URL(config.url)
+    content = message.finish(body, now)
+    timestamp = str(int(now.timestamp()))
+    headers = {
+        "Host": url.netloc.decode(),
+        "Content-Type": "application/json",
+        "Content-Length": str(len(content)),
+        "User-Agent": "dormice",
+        "Dormice-Id": body["id"],
+        "Dormice-Timestamp": timestamp,
+    }
+    if config.secret is not None:
+        headers["Dormice-Signature"] = sign(config.secret, timestamp, content)
+    if url.userinfo:
+        headers["Authorization"] = _basic(url.userinfo)
+    bare = url.copy_with(userinfo=b"", fragment=None)
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Letter(bare, pairs, content)
+
+
+def sign(secret: str, timestamp: str, content: bytes) -> str:
+    """Return the value of Dormice-Signature."""
+    signed = timestamp.encode() + b"." + content
+    return f"v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+def _basic(userinfo: bytes) -> str:
+    user, _, password = userinfo.partition(b":")
+    pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+async def post(
+    pool: httpcore.AsyncConnectionPool, letter: Letter, now: datetime,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> dict[str, Any]:  # fmt: skip
+    """Send the letter once; return the outcome {status?, error?, retry_after?, refused?}.
+
+    No text of it holds the address: what libraries and receivers say may quote it.
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds) as limit:
+            return await _exchange(pool, letter, now, limit)
+    except TargetRefused as error:
+        return {"error": error.message, "refused": True}
+    except TargetUnknown as error:
+        return {"error": error.message}
+    except (TimeoutError, httpcore.TimeoutException):
+        return {"error": f"no answer within {timeout_seconds:g} s"}
+    except (httpcore.ConnectError, ssl.SSLError) as error:
+        return {"error": _explain_connect(error)}
+    except (httpcore.ProtocolError, httpcore.NetworkError, OSError):
+        return {"error": "the connection broke before an answer came"}
+
+
+async def _exchange(
+    pool: httpcore.AsyncConnectionPool, letter: Letter, now: datetime, limit: asyncio.Timeout
+) -> dict[str, Any]:
+    url = httpcore.URL(
+        scheme=letter.url.raw_scheme, host=letter.url.raw_host, port=letter.url.port,
+        target=letter.url.raw_path,
+    )  # fmt: skip
+    async with pool.stream("POST", url, headers=letter.headers, content=letter.content) as answer:
+        limit.reschedule(None)  # The status decides; nothing that comes after can take it back.
+        outcome: dict[str, Any] = {"status": answer.status}
+        wait = parse_retry_after({name.lower(): value for name, value in answer.headers}, now)
+        if wait is not None:
+            outcome["retry_after"] = wait
+        await _read_some(answer)
+    return outcome
+
+
+async def _read_some(answer: httpcore.Response) -> None:
+    """Read what is short and soon, so that the connection can be used again; else let it go."""
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in answer.aiter_stream():
+                size += len(chunk)
+                if size > BODY_LIMIT_BYTES:
+                    return
+    except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError,
+            httpcore.ProtocolError):  # fmt: skip
+        return
+
+
+def parse_retry_after(headers: Mapping[bytes, bytes], now: datetime) -> float | None:
+    """Return how many seconds the receiver asks us to wait, or None if it does not say."""
+    text = headers.get(b"retry-after", b"").decode("latin-1").strip()
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - now).total_seconds(), 0.0)
+
+
+def _explain_connect(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"TLS: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return "TLS: no secure connection could be made"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection could be made"

@@ -1,0 +1,152 @@
+"""Presence's tables of hosts and their live sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from libs.common.clock import from_micros, to_micros
+from libs.common.events.host import HostRecord
+from libs.common.loop.tx import Tx
+from services.presence.policy import SessionRef, Status
+
+KNOWN_SESSIONS_PER_HOST = 200
+
+_COLUMNS = (
+    "host_id, name, always_on, record_version, removed, status, since, last_seen, session, "
+    "connection, gateway, reason, clock_offset_seconds, on_battery, battery_percent, metered, "
+    "version"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host as presence knows it; fields as in the table."""
+
+    id: str
+    name: str
+    always_on: bool = True
+    record_version: int = 0
+    removed: bool = False
+    status: Status = Status.NEVER_SEEN
+    since: datetime | None = None
+    last_seen: datetime | None = None
+    session: str | None = None
+    connection: int | None = None
+    gateway: str | None = None
+    reason: str | None = None
+    clock_offset_seconds: float = 0.0
+    on_battery: bool | None = None
+    battery_percent: float | None = None
+    metered: bool | None = None
+    version: int = 0
+
+    @property
+    def session_ref(self) -> SessionRef | None:
+        return SessionRef(self.session, self.connection) if self.session else None
+
+
+def find_host(tx: Tx, host_id: str) -> Host | None:
+    """Return the host, also a removed one; `last_seen` of an online host is as of its last beat."""
+    row = tx.db.execute(f"SELECT {_COLUMNS} FROM host WHERE host_id = ?", (host_id,)).fetchone()  # noqa: S608
+    if row is None:
+        return None
+    host = _host(row)
+    heard = tx.db.execute("SELECT at FROM heard WHERE host_id = ?", (host_id,)).fetchone()
+    return replace(host, last_seen=from_micros(heard[0])) if heard else host
+
+
+def _host(row: tuple[object, ...]) -> Host:
+    values = list(row)
+    for place in (2, 4, 13, 15):
+        values[place] = None if values[place] is None else bool(values[place])
+    for place in (6, 7):
+        values[place] = _moment(values[place])  # type: ignore[arg-type]
+    values[5] = Status(values[5])  # type: ignore[arg-type]
+    return Host(*values)  # type: ignore[arg-type]
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
+
+
+def save_host(tx: Tx, host: Host) -> None:
+    """Insert or replace the host's row."""
+    tx.db.execute(
+        f"INSERT OR REPLACE INTO host ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608, E501
+        (
+            host.id, host.name, host.always_on, host.record_version, host.removed, host.status,
+            _micros(host.since), _micros(host.last_seen), host.session, host.connection,
+            host.gateway, host.reason, host.clock_offset_seconds, host.on_battery,
+            host.battery_percent, host.metered, host.version,
+        ),
+    )  # fmt: skip
+
+
+def forget_host(tx: Tx, record: HostRecord) -> None:
+    """Drop all that is known of a host but that it was removed."""
+    for table in ("heard", "known_session", "interval"):
+        tx.db.execute(f"DELETE FROM {table} WHERE host_id = ?", (record.id,))  # noqa: S608
+    save_host(tx, Host(record.id, record.name, record_version=record.version, removed=True))
+
+
+def list_seen_hosts(tx: Tx) -> list[Host]:
+    """Return every host that is or was online, and is not removed."""
+    rows = tx.db.execute(
+        f"SELECT {_COLUMNS} FROM host WHERE status != 'never_seen' AND NOT removed"  # noqa: S608
+    )
+    return [_host(row) for row in rows.fetchall()]
+
+
+def list_online_at(tx: Tx, gateway: str) -> list[Host]:
+    """Return the hosts whose live session is at `gateway`, with their true last_seen."""
+    rows = tx.db.execute(
+        "SELECT host_id FROM host WHERE gateway = ? AND status = 'online' ORDER BY host_id",
+        (gateway,),
+    )
+    found = (find_host(tx, host_id) for (host_id,) in rows.fetchall())
+    return [host for host in found if host is not None]
+
+
+# -- last_seen and sessions ----------------------------------------------------------------------
+
+
+def set_heard(tx: Tx, host_id: str, at: datetime | None) -> None:
+    """Start (or with None end) following when a host was last heard."""
+    if at is None:
+        tx.db.execute("DELETE FROM heard WHERE host_id = ?", (host_id,))
+    else:
+        tx.db.execute("INSERT OR REPLACE INTO heard VALUES (?, ?)", (host_id, to_micros(at)))
+
+
+def move_heard(tx: Tx, host_ids: Iterable[str], at: datetime, step: timedelta) -> None:
+    """Note that online hosts were heard at `at`; nothing is written for less than `step`."""
+    tx.db.executemany(
+        "UPDATE heard SET at = ?1 WHERE host_id = ?2 AND at <= ?3",
+        [(to_micros(at), host_id, to_micros(at - step)) for host_id in host_ids],
+    )
+
+
+def is_known_session(tx: Tx, host_id: str, session: str) -> bool:
+    return bool(
+        tx.db.execute(
+            "SELECT 1 FROM known_session WHERE host_id = ? AND session = ?", (host_id, session)
+        ).fetchone()
+    )
+
+
+def remember_session(tx: Tx, host_id: str, session: str) -> None:
+    """Remember a hello, and forget the oldest beyond KNOWN_SESSIONS_PER_HOST."""
+    tx.db.execute(
+        "INSERT OR IGNORE INTO known_session (host_id, session) VALUES (?, ?)", (host_id, session)
+    )
+    tx.db.execute(
+        "DELETE FROM known_session WHERE host_id = ?1 AND row_id <= (SELECT row_id FROM "
+        "known_session WHERE host_id = ?1 ORDER BY row_id DESC LIMIT 1 OFFSET ?2)",
+        (host_id, KNOWN_SESSIONS_PER_HOST),
+    )

@@ -1,0 +1,124 @@
+"""Presence's tables of time: each host's intervals, gateways, and when nobody was observed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from libs.common.clock import from_micros, to_micros
+from libs.common.loop.tx import Tx
+from services.presence.policy import Gap, Gateway, GatewayState, Interval
+
+KEEP_TIMELINE = timedelta(days=90)
+
+
+def begin_interval(tx: Tx, host_id: str, at: datetime, state: str, cause: str) -> None:
+    """End the host's last interval at `at` and begin another; drop what is older than we keep."""
+    tx.db.execute(
+        "INSERT INTO interval (host_id, started_at, state, cause) VALUES (?, ?, ?, ?)",
+        (host_id, to_micros(at), state, cause),
+    )
+    tx.db.execute(
+        "DELETE FROM interval WHERE host_id = ? AND started_at < ?",
+        (host_id, to_micros(at - KEEP_TIMELINE)),
+    )
+
+
+def list_intervals(tx: Tx, host_id: str, since: datetime) -> list[Interval]:
+    """Return the intervals that reach beyond `since`, oldest first, the first cut to `since`."""
+    rows = tx.db.execute(
+        "SELECT started_at, state, cause FROM interval WHERE host_id = ?1 AND started_at >= "
+        "coalesce((SELECT max(started_at) FROM interval "
+        "WHERE host_id = ?1 AND started_at <= ?2), 0) ORDER BY started_at, row_id",
+        (host_id, to_micros(since)),
+    ).fetchall()
+    found = []
+    for place, (started_at, state, cause) in enumerate(rows):
+        following = rows[place + 1] if place + 1 < len(rows) else None
+        end = from_micros(following[0]) if following else None
+        start = max(from_micros(started_at), since)
+        if end is None or end > start:
+            reason = following[2] if following else None
+            found.append(Interval(start, end, state, cause, reason))
+    return found
+
+
+def count_flaps(tx: Tx, host_id: str, since: datetime) -> int:
+    """Return how often the host went offline since `since`."""
+    (count,) = tx.db.execute(
+        "SELECT count(*) FROM interval WHERE host_id = ? AND state = 'offline' AND started_at >= ?",
+        (host_id, to_micros(since)),
+    ).fetchone()
+    return int(count)
+
+
+# -- gateways and what nobody observed -----------------------------------------------------------
+
+
+def find_gateway(tx: Tx, name: str) -> Gateway | None:
+    row = tx.db.execute("SELECT * FROM gateway WHERE gateway = ?", (name,)).fetchone()
+    return _gateway(row) if row else None
+
+
+def _gateway(row: tuple[str, int, str, int, int | None]) -> Gateway:
+    name, since, state, heard_at, ended_at = row
+    return Gateway(
+        name,
+        from_micros(since),
+        GatewayState(state),
+        from_micros(heard_at),
+        from_micros(ended_at) if ended_at else None,
+    )
+
+
+def save_gateway(tx: Tx, gateway: Gateway) -> None:
+    tx.db.execute(
+        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?)",
+        (
+            gateway.name, to_micros(gateway.since), gateway.state, to_micros(gateway.heard_at),
+            to_micros(gateway.ended_at) if gateway.ended_at else None,
+        ),
+    )  # fmt: skip
+
+
+def list_gateways(tx: Tx) -> list[Gateway]:
+    return [_gateway(row) for row in tx.db.execute("SELECT * FROM gateway ORDER BY gateway")]
+
+
+def is_other_listening(tx: Tx, name: str) -> bool:
+    """Say whether a gateway other than `name` is listening."""
+    return bool(
+        tx.db.execute(
+            "SELECT 1 FROM gateway WHERE state = 'listening' AND gateway != ?", (name,)
+        ).fetchone()
+    )
+
+
+def find_open_gap(tx: Tx) -> datetime | None:
+    """Return since when nobody is observed, or None."""
+    row = tx.db.execute("SELECT max(started_at) FROM unobserved WHERE ended_at IS NULL").fetchone()
+    return from_micros(row[0]) if row[0] else None
+
+
+def save_gap(tx: Tx, start: datetime, end: datetime | None) -> None:
+    tx.db.execute(
+        "INSERT OR REPLACE INTO unobserved VALUES (?, ?)",
+        (to_micros(start), to_micros(end) if end else None),
+    )
+
+
+def drop_open_gap(tx: Tx) -> None:
+    tx.db.execute("DELETE FROM unobserved WHERE ended_at IS NULL")
+
+
+def drop_old_gaps(tx: Tx, before: datetime) -> None:
+    tx.db.execute("DELETE FROM unobserved WHERE ended_at < ?", (to_micros(before),))
+
+
+def list_gaps(tx: Tx, since: datetime) -> list[Gap]:
+    """Return the blackouts that reach beyond `since`, oldest first."""
+    rows = tx.db.execute(
+        "SELECT started_at, ended_at FROM unobserved WHERE ended_at IS NULL OR ended_at > ? "
+        "ORDER BY started_at",
+        (to_micros(since),),
+    )
+    return [Gap(from_micros(start), from_micros(end) if end else None) for start, end in rows]

@@ -1,0 +1,334 @@
+"""R4, R5: who is missed, when, and by how many alerts."""
+
+from __future__ import annotations
+
+import pytest
+
+from libs.common.clock import TICK, to_rfc3339
+from libs.common.events.agent import OfflineReason
+from libs.common.events.alert import AlertResolved, AlertState, Severity
+from libs.common.events.host import HostRemoved, Thresholds
+from tests.unit.alerting.kit import (
+    DAY,
+    FLOOR,
+    HOUR,
+    MINUTE,
+    OFFLINE_AFTER,
+    SECOND,
+    START,
+    advance_to,
+    alerting,
+    changed,
+    hello,
+    laptop,
+    listening,
+    lost,
+    mode_changed,
+    offline,
+    open_alerts,
+    open_kinds,
+    raised,
+    record,
+    resolved,
+    silent_server,
+    sleeping_laptop,
+    stopped,
+)
+
+
+def test_r5_raised_at_the_floor_and_once() -> None:
+    rig = silent_server()
+    advance_to(rig, START + FLOOR - TICK)
+    assert open_alerts(rig) == []
+    rig.advance(TICK)
+    (alert,) = raised(rig)
+    assert alert.message == "Agent offline for 15m0s (threshold 15m0s)"
+    assert (alert.severity, alert.raised_at) == (Severity.WARNING, START + FLOOR)
+    assert alert.facts["last_seen"] == "2026-06-15T09:00:00Z"
+    rig.advance(DAY)
+    assert len(raised(rig)) == 1
+    assert open_kinds(rig) == ["agent_offline"]
+    assert rig.buckets["alerts"].keys() == {alert.id}
+
+
+def test_r5_two_hours_of_silence() -> None:
+    """The original case: a server is missed, a laptop is not; both away for 2 h."""
+    rig = alerting()
+    rig.publish(hello(), offline(START))
+    rig.advance(2 * HOUR)
+    assert open_kinds(rig, "h1") == ["agent_offline"]
+    laptop_rig = sleeping_laptop()
+    laptop_rig.advance(2 * HOUR)
+    assert open_alerts(laptop_rig) == []
+    assert raised(laptop_rig) == []
+    why = laptop_rig.db.execute("SELECT rule, text FROM decision WHERE what = 'no_alert'")
+    assert ("R4", "intermittent hosts raise none while asleep") in why.fetchall()
+
+
+def test_r5_seen_late_the_message_says_how_late() -> None:
+    rig = silent_server()
+    rig.clock.set(START + 17 * MINUTE)  # As after a service that was away while a gateway listened.
+    rig.settle()
+    assert raised(rig)[0].message == "Agent offline for 17m0s (threshold 15m0s)"
+
+
+def test_r5_never_seen_raises_none() -> None:
+    rig = alerting()
+    rig.advance(DAY)
+    assert raised(rig) == []
+    assert "no_alert" in rig.decisions("alerting", "h1")
+
+
+def test_r5_back_in_time_raises_none() -> None:
+    rig = silent_server()
+    advance_to(rig, START + FLOOR - TICK)
+    rig.publish(hello(session="s2", connection=2))
+    rig.advance(DAY)
+    assert raised(rig) == []
+
+
+def test_r5_back_resolves() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(hello(session="s2", connection=2))
+    assert resolved(rig) == [("agent_offline", "host_returned")]
+    assert open_alerts(rig) == []
+    assert rig.buckets["alerts"] == {}
+
+
+def test_r3_a_late_hello_of_an_older_connection_does_not_resolve() -> None:
+    rig = alerting()
+    rig.publish(hello(session="s2", connection=2), offline(START, session="s2"))
+    rig.advance(HOUR)
+    rig.publish(hello(session="s1", connection=1))
+    rig.redeliver([hello(session="s2", connection=2)])
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r3_the_end_of_an_older_session_says_nothing() -> None:
+    rig = alerting()
+    rig.publish(hello(session="s1"), hello(session="s2", connection=2))
+    rig.publish(offline(START, session="s1"))
+    rig.advance(HOUR)
+    assert raised(rig) == []
+
+
+@pytest.mark.parametrize("reason", list(OfflineReason))
+def test_r5_however_it_left(reason) -> None:
+    rig = alerting()
+    rig.publish(hello(), offline(START, reason=reason))
+    rig.advance(FLOOR)
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r5_the_same_end_again_after_the_return() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(hello(session="s2", connection=2))
+    rig.redeliver([offline(START)])
+    rig.advance(HOUR)
+    assert len(raised(rig)) == 1
+
+
+def test_r5_a_hosts_own_floor() -> None:
+    rig = silent_server()
+    own = Thresholds(offline_seconds=3600)
+    rig.publish(changed(record(version=2, thresholds=own)))
+    advance_to(rig, START + HOUR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert raised(rig)[0].message == "Agent offline for 1h0m0s (threshold 1h0m0s)"
+    assert raised(rig)[0].facts["threshold_from"] == "host"
+
+
+def test_r5_a_longer_floor_ends_what_it_makes_too_early_and_a_shorter_one_raises() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    own = Thresholds(offline_seconds=7200)
+    rig.publish(changed(record(version=2, thresholds=own)))
+    assert resolved(rig) == [("agent_offline", "threshold_changed")]
+    rig.publish(changed(record(version=3)))
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r5_a_renamed_host_keeps_its_alert() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(changed(record(version=2, name="web-3")))
+    assert resolved(rig) == []
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r5_a_clock_stepped_back_raises_nothing_early() -> None:
+    rig = silent_server()
+    rig.clock.set(START - HOUR)
+    rig.settle()
+    advance_to(rig, START + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert len(raised(rig)) == 1
+
+
+def test_r5_a_last_frame_in_the_future_is_not_believed() -> None:
+    rig = alerting()
+    rig.publish(hello(), offline(START + DAY))
+    rig.advance(FLOOR)
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r5_removed_hosts_are_missed_by_nobody() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(HostRemoved(host_id="h1", record=record(version=2, removed=True)))
+    assert resolved(rig) == [("agent_offline", "host_removed")]
+    rig.redeliver([hello(session="s2", connection=2), offline(START, session="s2")])
+    rig.publish(changed(record(version=1)))
+    rig.advance(DAY)
+    assert open_alerts(rig) == []
+
+
+# -- R10: when nobody listened ---------------------------------------------------------------------
+
+
+def test_r10_a_new_period_counts_from_its_start() -> None:
+    rig = silent_server()
+    advance_to(rig, START + 10 * MINUTE)
+    rig.publish(stopped(rig.now))
+    rig.advance(5 * HOUR)
+    assert raised(rig) == []
+    again = rig.now
+    rig.publish(listening(again))
+    advance_to(rig, again + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert raised(rig)[0].message == "Agent offline for 15m0s (threshold 15m0s)"
+
+
+def test_r10_an_interruption_without_a_word_begins_a_new_period() -> None:
+    rig = silent_server()
+    advance_to(rig, START + 14 * MINUTE)
+    rig.publish(listening(rig.now))
+    advance_to(rig, START + 29 * MINUTE - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_one_of_two_gateways_is_enough() -> None:
+    rig = silent_server()
+    rig.publish(listening(START + MINUTE, "gw-2"))
+    advance_to(rig, START + 5 * MINUTE)
+    rig.publish(stopped(rig.now))
+    rig.advance(MINUTE)
+    rig.publish(listening(rig.now))
+    advance_to(rig, START + FLOOR)
+    assert len(raised(rig)) == 1
+
+
+def test_r5_the_loss_of_its_gateway_counts() -> None:
+    rig = alerting()
+    rig.publish(listening(START, "gw-2"), hello())
+    advance_to(rig, START + 2 * MINUTE)
+    rig.publish(lost(rig.now), offline(START, reason=OfflineReason.GATEWAY_LOST))
+    advance_to(rig, START + 17 * MINUTE - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert raised(rig)[0].message == "Agent offline for 15m0s (threshold 15m0s)"
+
+
+def test_r5_the_loss_of_another_gateway_does_not() -> None:
+    rig = silent_server()
+    rig.publish(listening(START, "gw-2"))
+    advance_to(rig, START + 10 * MINUTE)
+    rig.publish(lost(rig.now, gateway="gw-2"))
+    advance_to(rig, START + FLOOR)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_an_open_alert_outlasts_a_blackout() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(stopped(rig.now))
+    rig.advance(HOUR)
+    rig.publish(listening(rig.now))
+    rig.advance(HOUR)
+    assert len(raised(rig)) == 1
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r10_old_news_of_a_gateway_change_nothing() -> None:
+    rig = silent_server()
+    old = stopped(START + 2 * MINUTE)
+    advance_to(rig, START + 2 * MINUTE)
+    rig.publish(old, listening(START + 2 * MINUTE + SECOND))
+    rig.redeliver([old, listening(START), lost(START + MINUTE)])
+    advance_to(rig, START + 17 * MINUTE + SECOND)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_backlog_raises_nothing_that_it_undoes_itself() -> None:
+    """A service that was away reads: left, back again. Nobody was ever missed, then."""
+    rig = silent_server()
+    rig.clock.set(START + 5 * HOUR)
+    rig.publish(hello(session="s2", connection=2))
+    assert raised(rig) == []
+
+
+# -- R4, R8: the mode ------------------------------------------------------------------------------
+
+
+def test_r4_r8_turned_intermittent_resolves_and_raises_none() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(mode_changed(laptop(version=2)))
+    assert resolved(rig) == [("agent_offline", "mode_changed")]
+    rig.advance(DAY)
+    assert open_alerts(rig) == []
+
+
+def test_r8_turned_always_on_raises_at_once() -> None:
+    rig = sleeping_laptop()
+    rig.advance(2 * HOUR)
+    rig.publish(mode_changed(record(version=2)))
+    (alert,) = raised(rig)
+    assert alert.message == "Agent offline for 2h0m0s (threshold 15m0s)"
+    assert alert.raised_at == rig.now
+
+
+def test_r8_the_same_mode_changes_nothing() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(changed(record(version=2)), changed(record(version=2)))
+    rig.redeliver([mode_changed(laptop(version=1))])
+    assert resolved(rig) == []
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r8_there_and_back() -> None:
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(mode_changed(laptop(version=2)))
+    rig.publish(mode_changed(record(version=3)))
+    assert open_kinds(rig) == ["agent_offline"]
+    assert len(raised(rig)) == 2
+    rig.redeliver([mode_changed(laptop(version=2))])
+    assert open_kinds(rig) == ["agent_offline"]
+
+
+def test_r1_an_unknown_host_is_always_on() -> None:
+    rig = alerting()
+    rig.publish(hello("h9"), offline(START, "h9"))
+    rig.advance(OFFLINE_AFTER + FLOOR)
+    assert open_kinds(rig, "h9") == ["agent_offline"]
+
+
+def test_resolved_alerts_stay_in_the_history_for_400_days() -> None:
+    rig = silent_server()
+    for day in (1, 200, 402):
+        advance_to(rig, START + day * DAY)
+        rig.publish(hello(session=f"d{day}", connection=day * 10))
+        rig.publish(offline(rig.now, session=f"d{day}"))
+    history = rig.ask("list_alerts", state="resolved")
+    assert len(rig.of(AlertResolved)) == 3
+    assert [alert["state"] for alert in history] == [AlertState.RESOLVED] * 2
+    assert history[-1]["resolved_at"] == to_rfc3339(START + 200 * DAY)

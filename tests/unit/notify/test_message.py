@@ -1,0 +1,118 @@
+"""The webhook body, version 1, and its signature, held against PROTOCOL.md."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import timedelta
+
+from libs.common.events.alert import AlertState
+from libs.common.testing.rig import START
+from services.notify import message, webhook
+from services.notify.policy import News
+from services.notify.webhook_config import WebhookConfig
+from tests.unit.notify.world import SECRET, URL, make_alert, outage
+
+BASE = "https://dormice.example"
+
+
+def test_a_body_has_exactly_the_documented_fields():
+    alert = make_alert(message="Agent offline for 17m0s (threshold 15m0s) – naïve")
+    body = json.loads(message.finish(message.compose("d1", News.RAISED, alert, BASE), START))
+    assert body == {
+        "version": 1,
+        "id": "d1",
+        "event": "raised",
+        "sent_at": "2026-06-15T09:00:00Z",
+        "alerts": [
+            {
+                "id": "a1",
+                "host_id": "h1",
+                "host_name": "name-h1",
+                "kind": "agent_offline",
+                "severity": "warning",
+                "message": "Agent offline for 17m0s (threshold 15m0s) – naïve",
+                "state": "open",
+                "raised_at": "2026-06-15T09:00:00Z",
+                "resolved_at": None,
+                "url": f"{BASE}/alerts/a1",
+            }
+        ],
+        "summary": "name-h1: Agent offline for 17m0s (threshold 15m0s) – naïve",
+    }
+    assert list(body) == ["version", "id", "event", "sent_at", "alerts", "summary"]
+
+
+def test_two_tries_differ_in_sent_at_only():
+    body = message.compose("d1", News.RAISED, make_alert(), BASE)
+    first = json.loads(message.finish(body, START))
+    second = json.loads(message.finish(json.loads(json.dumps(body)), START + timedelta(hours=1)))
+    assert first.pop("sent_at") != second.pop("sent_at")
+    assert first == second
+
+
+def test_sentences():
+    alert = make_alert(acknowledged_by="ada", state=AlertState.ACKNOWLEDGED)
+    assert message.sentence(News.ACKNOWLEDGED, alert).endswith("(by ada)")
+    assert message.sentence(News.RESOLVED, alert).startswith("Resolved: name-h1: Agent")
+    assert message.sentence(News.REMINDED, alert).startswith("Still open: name-h1: ")
+    assert message.sentence(News.RAISED, outage()) == "6 of 10 hosts went silent within 2m0s"
+
+
+def test_a_fleet_wide_alert_has_no_host():
+    view = message.alert_view(outage(), BASE + "/")
+    assert (view["host_id"], view["host_name"]) == (None, None)
+    assert view["url"] == f"{BASE}/alerts/o1"
+
+
+def test_a_summary_lists_200_and_counts_the_rest():
+    away = [make_alert(f"a{n}", f"h{n}") for n in range(203)]
+    body = message.compose_release("d1", outage(), away, BASE)
+    assert body["event"] == "summary"
+    assert [view["id"] for view in body["alerts"]] == [f"a{n}" for n in range(200)]
+    assert body["more"] == 3
+    assert "203 hosts are still away: name-h0" in body["summary"]
+    assert body["summary"].endswith("and 193 more")
+    short = message.compose_release("d1", outage(), away[:1], BASE)
+    assert short["more"] == 0
+    assert short["summary"].endswith("1 host is still away: name-h0")
+
+
+def test_the_signature_covers_timestamp_and_body():
+    body = message.compose("d1", News.RAISED, make_alert(), BASE)
+    letter = webhook.write_letter(WebhookConfig(url=URL, secret=SECRET), body, START)
+    headers = {name.decode().lower(): value.decode() for name, value in letter.headers}
+    assert headers["dormice-id"] == "d1"
+    assert headers["dormice-timestamp"] == str(int(START.timestamp()))
+    signed = headers["dormice-timestamp"].encode() + b"." + letter.content
+    expected = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    assert headers["dormice-signature"] == f"v1={expected}"
+
+
+def test_no_secret_no_signature():
+    body = message.compose_test("d1", "ops")
+    letter = webhook.write_letter(WebhookConfig(url="https://example.org/x"), body, START)
+    names = {name.lower() for name, _ in letter.headers}
+    assert b"dormice-signature" not in names
+    assert b"authorization" not in names
+
+
+def test_user_and_password_go_into_a_header_and_not_into_the_address():
+    body = message.compose_test("d1", "ops")
+    letter = webhook.write_letter(WebhookConfig(url=URL), body, START)
+    headers = {name.decode(): value.decode() for name, value in letter.headers}
+    assert headers["Authorization"] == "Basic YWRhOnBhc3NAd29yZA=="  # ada:pass@word
+    assert headers["Host"] == "127.0.0.1:9"
+    assert "ada" not in str(letter.url)
+
+
+def test_retry_after_in_both_forms():
+    def parse(text: str) -> float | None:
+        return webhook.parse_retry_after({b"retry-after": text.encode()}, START)
+
+    assert parse("120") == 120
+    assert parse("Mon, 15 Jun 2026 09:01:30 GMT") == 90
+    assert parse("Mon, 15 Jun 2026 08:00:00 GMT") == 0
+    assert [parse(text) for text in ("", "soon", "-5", "1.5", "9" * 40, "١٢")] == [None] * 6
+    assert webhook.parse_retry_after({}, START) is None
