@@ -1,0 +1,129 @@
+"""The OpenAPI document of the API, made from what each handler says of itself (`describe`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from services.ui.api.shapes import ListOf, ProblemOut
+
+PREFIX = "/api/v1"
+VERSION = "1"
+_KEY = "describe"
+_PARAMETER = re.compile(r"{(\w+):\w+}")
+_REFERENCES = "#/components/schemas/{model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a handler takes and answers. `many`: a list of `answer`. No answer: an empty body."""
+
+    text: str
+    role: str = "viewer"
+    body: type[BaseModel] | None = None
+    params: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    many: bool = False
+    status: int = 200
+
+
+def describe(text: str, **about: Any) -> dict[str, Any]:
+    """Return the `opt` of a handler: `@get(path, opt=describe("Lists hosts", answer=HostOut))`."""
+    return {_KEY: Described(text, **about)}
+
+
+def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the handlers that describe themselves."""
+    described = [(one, one.opt[_KEY]) for one in handlers if _KEY in one.opt]
+    models: set[type[BaseModel]] = {ProblemOut}
+    for _, about in described:
+        models |= {model for model in (about.body, _answer_model(about)) if model is not None}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    names, schemas = models_json_schema(
+        [(model, _mode(model)) for model in ordered], ref_template=_REFERENCES
+    )
+    references = {model: reference["$ref"] for (model, _), reference in names.items()}
+    paths: dict[str, Any] = {}
+    for handler, about in described:
+        path = _PARAMETER.sub(r"{\1}", PREFIX + min(handler.paths))
+        for method in sorted(handler.http_methods):
+            paths.setdefault(path, {})[method.lower()] = _operation(
+                handler, path, about, references
+            )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Dormice", "version": VERSION, "description": _INTRODUCTION},
+        "security": [{"token": []}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": schemas.get("$defs", {}),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+_INTRODUCTION = (
+    "Times are RFC 3339 UTC. Lists answer {items, next} and take limit, cursor, sort. Errors are "
+    "RFC 9457 problems. A change is answered once it is stored; the header Dormice-Read-Model says "
+    "whether lists show it already."
+)
+
+
+def _mode(model: type[BaseModel]) -> Any:
+    return "serialization" if model.__module__.endswith("shapes") else "validation"
+
+
+def _answer_model(about: Described) -> type[BaseModel] | None:
+    if about.answer is None or not about.many:
+        return about.answer
+    return ListOf[about.answer]  # type: ignore[name-defined]
+
+
+def _operation(
+    handler: HTTPRouteHandler, path: str, about: Described, references: dict[Any, str]
+) -> dict[str, Any]:
+    model = _answer_model(about)
+    good: dict[str, Any] = {"description": "done"}
+    if model is not None:
+        good["content"] = {"application/json": {"schema": {"$ref": references[model]}}}
+    problem = {"schema": {"$ref": references[ProblemOut]}}
+    operation: dict[str, Any] = {
+        "operationId": handler.handler_name,
+        "summary": about.text,
+        "description": f"Needs the role {about.role}.",
+        "parameters": [*_path_parameters(path), *_query_parameters(about.params)],
+        "responses": {
+            str(about.status): good,
+            "default": {
+                "description": "a problem", "content": {"application/problem+json": problem},
+            },
+        },
+    }  # fmt: skip
+    if about.body is not None:
+        schema = {"schema": {"$ref": references[about.body]}}
+        needed = bool(about.body.model_json_schema().get("required"))
+        operation["requestBody"] = {"required": needed, "content": {"application/json": schema}}
+    return operation
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _query_parameters(params: type[BaseModel] | None) -> list[dict[str, Any]]:
+    if params is None:
+        return []
+    fields = params.model_json_schema()["properties"]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in fields.items()
+    ]

@@ -1,0 +1,81 @@
+"""What the read model makes of jobs. Handlers of `machine`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libs.common.clock import to_micros
+from libs.common.events import job
+from libs.common.loop.tx import Tx
+from services.ui import store, store_jobs
+
+
+def on_job_requested(tx: Tx, event: job.JobRequested) -> None:
+    known = store_jobs.ensure(tx, event, event.at)
+    if known["status"] == "requested":
+        store_jobs.update(
+            tx, event.job_id, pending=int(event.pending), requested_by=event.requested_by
+        )
+    _job_changed(tx, event)
+
+
+def on_job_dispatched(tx: Tx, event: job.JobDispatched) -> None:
+    known = store_jobs.ensure(tx, event, event.at)
+    if known["status"] == "requested" and known["lost_session"] != event.session:
+        store_jobs.update(tx, event.job_id, status="dispatched", session=event.session, pending=0)
+    _job_changed(tx, event)
+
+
+def on_job_undeliverable(tx: Tx, event: job.JobUndeliverable) -> None:
+    known = store_jobs.ensure(tx, event, event.at)
+    if known["status"] == "requested" or (
+        known["status"] == "dispatched" and known["session"] == event.session
+    ):
+        store_jobs.update(tx, event.job_id, status="requested", lost_session=event.session)
+    _job_changed(tx, event)
+
+
+def on_job_started(tx: Tx, event: job.JobStarted) -> None:
+    known = store_jobs.ensure(tx, event, event.at)
+    if known["status"] in store_jobs.WAITING:
+        store_jobs.update(
+            tx, event.job_id, status="running", started_at=to_micros(event.at), pending=0
+        )
+    _job_changed(tx, event)
+
+
+def on_job_finished(tx: Tx, event: job.JobFinished) -> None:
+    store_jobs.finish(tx, event)
+    _job_changed(tx, event)
+
+
+def on_job_interrupted(tx: Tx, event: job.JobInterrupted) -> None:
+    known = store_jobs.ensure(tx, event, event.at)
+    if known["status"] in (*store_jobs.WAITING, "running"):
+        store_jobs.update(
+            tx, event.job_id, status="interrupted", finished_at=to_micros(event.at), percent=None
+        )
+    _job_changed(tx, event)
+
+
+def on_job_abandoned(tx: Tx, event: job.JobAbandoned) -> None:
+    known = store_jobs.ensure(tx, event, event.at)
+    if known["status"] in (*store_jobs.WAITING, "interrupted"):
+        store_jobs.update(
+            tx, event.job_id, status="abandoned", finished_at=to_micros(event.at), pending=0,
+            error=event.reason,
+        )  # fmt: skip
+    _job_changed(tx, event)
+
+
+def _job_changed(tx: Tx, event: job.JobEvent) -> None:
+    store.refresh(tx, event.host_id)
+    tx.signal("job", event.job_id)
+
+
+def on_job_live(tx: Tx, _subject: str, message: dict[str, Any]) -> None:
+    if message.get("kind") == "progress":
+        store_jobs.save_progress(
+            tx, message["job_id"], message.get("percent"), message.get("seconds_left")
+        )
+    tx.signal("job_live", message)

@@ -1,0 +1,117 @@
+"""Alerts: what needs someone, whom it was told with which result, and what can be done about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from litestar import Controller, Response, get, post
+from litestar.response import Redirect
+
+from libs.common.errors import DormiceError, NotFound, RemoteError
+from services.ui import queries
+from services.ui.errors import AlertNotFound
+from services.ui.guards import page, read_form, same_origin
+from services.ui.pages import paging
+from services.ui.pages.rendering import PageRequest, PathId, show, to
+from services.ui.queries import AlertFilter
+from services.ui.site import Site, is_id, site_of
+from services.ui.views import AlertCounts, AlertView, DeliveryView, HostView, Page
+
+TABS = ("open", "acknowledged", "silenced", "history")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is read for the alerts page, in one hop. `hosts`: those that the alerts are about."""
+
+    page: Page[AlertView]
+    counts: AlertCounts
+    told: dict[str, list[DeliveryView]]
+    hosts: dict[str, HostView]
+    latest: dict[str, DeliveryView]
+
+
+def filter_of(tab: str, host_id: str | None) -> AlertFilter:
+    """Return what a tab lists."""
+    if tab == "silenced":
+        return AlertFilter(state="open", silenced=True, host_id=host_id)
+    state = {"open": "unacknowledged", "acknowledged": "acknowledged"}.get(tab, "resolved")
+    return AlertFilter(state=state, host_id=host_id)
+
+
+class AlertPages(Controller):
+    path = "/alerts"
+    guards = (page(),)
+
+    @get("/")
+    async def alerts(self, request: PageRequest) -> Response[str]:
+        site, tab = site_of(request), request.query_params.get("tab", "open")
+        tab = tab if tab in TABS else "open"
+        host_id = paging.chosen(request, "host_id")
+        shown = await _read(site, request, filter_of(tab, host_id))
+        is_first = host_id is None and not request.query_params.get("cursor")
+        return await show(
+            request, "alerts.html", tab=tab, shown=shown, host_id=host_id,
+            channels=await channels_said(site, request, shown) if not shown.page.items else "",
+            base=paging.base_of(request, "tab", "host_id"), first=paging.first_of(request),
+            live={"list": {"id": "list-alerts", "of": "alerts", "q": tab}} if is_first else {},
+        )  # fmt: skip
+
+    @post("/{alert_id:str}/acknowledge", guards=[page("operator"), same_origin], status_code=303)
+    async def acknowledge(self, request: PageRequest, alert_id: PathId) -> Redirect:
+        return await _change(request, alert_id, "acknowledge", "acknowledged")
+
+    @post("/{alert_id:str}/resolve", guards=[page("operator"), same_origin], status_code=303)
+    async def resolve(self, request: PageRequest, alert_id: PathId) -> Redirect:
+        return await _change(request, alert_id, "resolve", "resolved")
+
+
+async def _read(site: Site, request: PageRequest, wanted: AlertFilter) -> Shown:
+    now, part, fleet = site.now, paging.part_of(request), site.fleet
+
+    def read(db: sqlite3.Connection) -> Shown:
+        found = queries.list_alerts(db, wanted, now=now, part=part)
+        ids = {alert.host_id for alert in found.items if alert.host_id}
+        hosts = {one: queries.find_host(db, one, now=now, fleet=fleet) for one in ids}
+        told = queries.deliveries_of(db, [alert.id for alert in found.items])
+        known = {one: host for one, host in hosts.items() if host is not None}
+        latest = queries.latest_deliveries(db)
+        return Shown(found, queries.alert_counts(db), told, known, latest)
+
+    return await site.read(read)
+
+
+async def _change(request: PageRequest, alert_id: str, verb: str, said: str) -> Redirect:
+    """Check that there is such an alert, read the form, ask alerting. Raises: DormiceError."""
+    site = site_of(request)
+    now = site.now
+    known = await site.read(lambda db: queries.find_alert(db, alert_id, now=now))
+    if known is None and not is_id(alert_id):
+        raise AlertNotFound
+    form = await read_form(request)
+    asked = {"alert_id": alert_id}
+    if verb == "acknowledge" and form.get("note", "").strip():
+        asked["note"] = form["note"].strip()
+    try:
+        await site.calls.ask("alerting", verb, asked, request.user)
+    except RemoteError as error:
+        if error.code.endswith("not_found"):
+            raise NotFound("No alert has this id.") from None
+        raise
+    return to("/alerts", said)
+
+
+async def channels_said(site: Site, request: PageRequest, shown: Shown) -> str:
+    """`Channels: 2 of 2 delivered their last test.`: whether anyone could be told at all."""
+    try:
+        answer = await site.calls.ask("notify", "list_channels", {}, request.user)
+    except DormiceError:
+        return "Channels: notify does not answer now."
+    ids = [channel["id"] for channel in answer.result]
+    if not ids:
+        return "No channel yet: nobody would be told."
+    good = sum(1 for one in ids if one in shown.latest and shown.latest[one].delivered)
+    tests = all(shown.latest[one].event == "test" for one in ids if one in shown.latest)
+    what = "test" if tests else "message"
+    return f"Channels: {good} of {len(ids)} delivered their last {what}."

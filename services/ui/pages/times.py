@@ -1,0 +1,96 @@
+"""Times as pages show them: relative, as a clock in the host's zone, and whole. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from libs.common.cron import UnknownZone, zone
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a host's zone; UTC for one that this machine does not know."""
+    try:
+        return zone(name)
+    except UnknownZone:
+        return ZoneInfo("UTC")
+
+
+def since(moment: datetime, now: datetime) -> str:
+    """Return how long ago: `just now`, `18 min ago`, `3 h ago`, `yesterday`, `8 d ago`.
+
+    `live.js` says the same while a page stands open; keep the two alike.
+    """
+    span = now - moment
+    if span < timedelta(seconds=5):
+        return "just now"
+    if span < MINUTE:
+        return f"{int(span.total_seconds())} s ago"
+    if span < HOUR:
+        return f"{span // MINUTE} min ago"
+    if span < DAY:
+        return f"{span // HOUR} h ago"
+    if span < 2 * DAY:
+        return "yesterday"
+    return f"{span // DAY} d ago"
+
+
+def until(moment: datetime, now: datetime) -> str:
+    """Return how long it takes: `9 min`, `3 h`, `2 d`; rounded up, so that it is never early."""
+    span = max(moment - now, timedelta())
+    if span < MINUTE:
+        return f"{int(span.total_seconds())} s"
+    if span < HOUR:
+        return f"{-(-span // MINUTE)} min"
+    if span < DAY:
+        return f"{-(-span // HOUR)} h"
+    return f"{-(-span // DAY)} d"
+
+
+def countdown(moment: datetime, now: datetime) -> str:
+    """Return minutes and seconds: `0:42`; `0:00` once it is past."""
+    seconds = max(int((moment - now).total_seconds()), 0)
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def span_words(span: timedelta) -> str:
+    """Return a threshold as people say it: `15 min`, `7 days`, `1 h 30 min`."""
+    seconds = int(span.total_seconds())
+    units = ((86_400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s", "s"))
+    parts = []
+    for size, one, many in units:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {one if count == 1 else many}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def clock(moment: datetime, now: datetime, where: ZoneInfo) -> str:
+    """Return when, as short as it is clear: `02:00`, `Tue 02:00`, `Mon 30 Nov 09:01`."""
+    local, today = moment.astimezone(where), now.astimezone(where)
+    days = abs((local.date() - today.date()).days)
+    if days == 0 or abs(moment - now) < DAY:
+        return f"{local:%H:%M}"
+    if days < 7:
+        return f"{local:%a %H:%M}"
+    return full_day(moment, where) + f" {local:%H:%M}"
+
+
+def full_day(moment: datetime, where: ZoneInfo) -> str:
+    """`Mon 30 Nov`."""
+    local = moment.astimezone(where)
+    return f"{local:%a} {local.day} {local:%b}"
+
+
+def dated(moment: datetime, where: ZoneInfo) -> str:
+    """`Mon 30 Nov 09:01`: a moment that someone will remember."""
+    return f"{full_day(moment, where)} {moment.astimezone(where):%H:%M}"
+
+
+def whole(moment: datetime) -> str:
+    """`2026-11-23 14:01:12 UTC`, for titles and tables."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

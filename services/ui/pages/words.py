@@ -1,0 +1,222 @@
+"""What a page says of a host: its state, what it does, what is wrong, what comes next. Pure.
+
+Presence is exactly one state; activity and attention are laid over it, never mixed in one list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.common.events.alert import AlertKind
+from services.ui.pages.times import clock, countdown, since, until, zone_of
+from services.ui.views import Display, HostView, JobView
+
+WILL_CATCH_UP = "will catch up on return"
+NEVER_CONNECTED = "never connected"
+EXPECTED_TITLE = "Expected online 24×7 — offline raises an alert"
+PRESENCE_TITLE = "Change presence mode"
+ALWAYS_ON_LABEL = "Always On — expected online 24×7"
+ALWAYS_ON_HELP = (
+    "Uncheck for an intermittent host (laptop/workstation): it won’t raise offline alerts when "
+    "asleep, shows an “asleep” state, and catches up a missed backup ~1 minute after it reconnects."
+)
+SAVE_PRESENCE = "Save presence"
+NOTHING_NEEDS_YOU = "Nothing needs you."
+
+DOTS = {
+    Display.ONLINE: "online",
+    Display.OFFLINE: "offline",
+    Display.ASLEEP: "asleep",
+    Display.NEVER_SEEN: "never-seen",
+}
+"""Class of the dot, `dot-<…>`, and name of its shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A sentence with at most one moment in it, shown relative to now."""
+
+    before: str
+    moment: datetime | None = None
+    after: str = ""
+
+    def text(self, now: datetime) -> str:
+        return self.before + (since(self.moment, now) if self.moment else "") + self.after
+
+
+def row_state(host: HostView) -> Phrase:
+    """Return the presence of a host as its row says it."""
+    if host.display is Display.ASLEEP:
+        if host.last_seen_at is None:
+            return Phrase(f"asleep · {WILL_CATCH_UP}")
+        return Phrase("asleep · ", host.last_seen_at, f" · {WILL_CATCH_UP}")
+    if host.display is Display.OFFLINE:
+        return Phrase("last seen ", host.last_seen_at)
+    return Phrase("online" if host.display is Display.ONLINE else NEVER_CONNECTED)
+
+
+def detail_state(host: HostView) -> Phrase:
+    """Return the presence of a host as its own page says it."""
+    if host.display is Display.ASLEEP:
+        return Phrase("asleep · last seen ", host.last_seen_at, f" · {WILL_CATCH_UP}")
+    if host.display is Display.ONLINE:
+        return Phrase("online · last heartbeat ", host.last_seen_at)
+    return row_state(host)
+
+
+def action_label(host: HostView) -> str | None:
+    """Return the word beside the state: `asleep` or `offline`; the others say it themselves."""
+    if host.display in (Display.ASLEEP, Display.OFFLINE):
+        return host.display.value
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What a host does or what is wrong: a shape, a kind (colour) and words.
+
+    `until`: the words end with a countdown to it. `percent`: how far a job is.
+    """
+
+    shape: str
+    kind: str
+    text: str
+    until: datetime | None = None
+    percent: float | None = None
+
+
+def activities(host: HostView) -> list[Overlay]:
+    """Return what a host is busy with or waits for."""
+    found = []
+    if host.current_job is not None:
+        found.append(_running(host))
+    arm = host.catch_up
+    if arm is not None and arm.state == "settling" and arm.due_at is not None:
+        found.append(Overlay("clock", "waiting", "catches up in ", until=arm.due_at))
+    elif arm is not None and arm.place is not None:
+        found.append(Overlay("clock", "waiting", f"{ordinal(arm.place)} in queue"))
+    elif arm is not None and arm.state in ("queued", "settling"):
+        found.append(Overlay("clock", "waiting", "queued to catch up"))
+    elif arm is not None and host.current_job is None:
+        found.append(Overlay("clock", "waiting", "catching up"))
+    if host.pending_jobs and host.current_job is None:
+        word = "backup waits" if host.pending_jobs == 1 else "backups wait"
+        found.append(Overlay("clock", "waiting", f"{host.pending_jobs} {word} for it"))
+    return found
+
+
+_DOING = {
+    "backup": "backing up",
+    "forget": "forgetting",
+    "prune": "pruning",
+    "check": "checking",
+    "restore": "restoring",
+}
+
+
+def _running(host: HostView) -> Overlay:
+    job = host.current_job
+    assert job is not None
+    doing = _DOING.get(job.kind, job.kind)
+    if job.status != "running":
+        return Overlay("pie", "running", f"{doing}: accepted")
+    if job.percent is None:
+        return Overlay("pie", "running", doing)
+    return Overlay("pie", "running", f"{doing} {percent(job.percent)}", percent=job.percent)
+
+
+def attentions(host: HostView, now: datetime) -> list[Overlay]:
+    """Return what someone should look at. Being asleep is nothing of the kind."""
+    found = []
+    ahead = host.next_alert
+    if host.display is Display.OFFLINE and ahead and ahead.kind == AlertKind.AGENT_OFFLINE:
+        when = f"alert in {until(ahead.at, now)}" if ahead.at > now else "alert due"
+        found.append(Overlay("triangle", "attention", when))
+    if host.failing:
+        found.append(Overlay("triangle", "attention", failed_words(host.failing)))
+    return found
+
+
+def failed_words(groups: int) -> str:
+    return "backup failed" if groups < 2 else f"backup failed in {groups} groups"
+
+
+def last_backup(host: HostView) -> Phrase:
+    return Phrase("", host.last_backup_at) if host.last_backup_at else Phrase("no backup yet")
+
+
+def next_backup(host: HostView, now: datetime) -> str:
+    """Return what the row says of the next backup."""
+    if not host.has_schedule:
+        return "nothing scheduled"
+    arm = host.catch_up
+    if arm is not None and arm.place is not None:
+        return f"{ordinal(arm.place)} in queue"
+    if host.overdue and host.display in (Display.ASLEEP, Display.OFFLINE, Display.NEVER_SEEN):
+        return "overdue, waits"
+    if host.next_fire_at is None:
+        return "never fires"
+    at = clock(host.next_fire_at, now, zone_of(host.timezone))
+    return f"overdue, next {at}" if host.overdue else f"next {at}"
+
+
+def backup_button(host: HostView) -> str:
+    return "Back up now" if host.display is Display.ONLINE else "Back up when it wakes"
+
+
+def ordinal(number: int) -> str:
+    if 10 <= number % 100 <= 20:
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
+
+
+def percent(value: float) -> str:
+    """`41 %`; a job that runs is never done before it says so."""
+    return f"{min(max(int(value), 0), 100)} %"
+
+
+# --- Jobs and alerts ------------------------------------------------------------------------------
+
+JOB_SHAPES = {
+    "requested": ("clock", "waiting"),
+    "dispatched": ("clock", "waiting"),
+    "running": ("pie", "running"),
+    "succeeded": ("check", "good"),
+    "succeeded_with_warnings": ("check", "attention"),
+    "failed": ("triangle", "attention"),
+    "cancelled": ("cross", "muted"),
+    "interrupted": ("cross", "attention"),
+    "abandoned": ("triangle", "attention"),
+}
+
+
+def job_status(job: JobView) -> Overlay:
+    """Return a job's state in words, with its shape."""
+    shape, kind = JOB_SHAPES.get(job.status, ("clock", "waiting"))
+    text = job.status.replace("_", " ")
+    if job.status == "requested" and job.pending:
+        text = "waits for the host"
+    if job.status == "running" and job.percent is not None:
+        return Overlay(shape, kind, f"running {percent(job.percent)}", percent=job.percent)
+    return Overlay(shape, kind, text)
+
+
+def alert_name(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def countdown_text(moment: datetime, now: datetime) -> str:
+    return countdown(moment, now)
+
+
+def size(count: float | None) -> str:
+    """Return bytes as people read them: `3.4 MiB`."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,149 @@
+"""`/alerts`, `/channels`, `/fleet`, `/audit`: what is open, who takes it, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from libs.common.events.alert import (
+    Alert,
+    AlertKind,
+    AlertRaised,
+    AlertState,
+    NotificationDelivered,
+    NotificationFailed,
+    Severity,
+)
+from tests.integration.ui.world import World
+
+URL = "https://example.org/hook/canary-path"
+
+
+@pytest_asyncio.fixture
+async def quick(tmp_path: Path) -> AsyncIterator[World]:
+    async with World(tmp_path, agent_offline_floor="300ms", offline_after="100ms") as started:
+        yield started
+
+
+async def raised(world: World, host_id: str) -> dict[str, Any]:
+    """Have the always-on host go silent, and wait for its alert."""
+    session = await world.hello(host_id)
+    await world.goodbye(host_id, session)
+    await world.until_field(host_id, "open_alerts", 1)
+    (alert,) = (await world.get("/alerts", state="open", host_id=host_id))["items"]
+    return dict(alert)
+
+
+async def test_an_alert_is_acknowledged_and_resolved(quick: World) -> None:
+    host_id = await quick.enroll("web-1")
+    alert = await raised(quick, host_id)
+    assert set(alert) >= {
+        "id", "host_id", "kind", "severity", "message", "state", "raised_at", "last_seen_at",
+        "acknowledged_by", "resolved_at", "silenced", "held_by",
+    }  # fmt: skip
+    assert (alert["kind"], alert["state"], alert["host_name"]) == ("agent_offline", "open", "web-1")
+    path = f"/alerts/{alert['id']}"
+    taken = await quick.post(f"{path}/acknowledge", note="on my way")
+    assert (taken["state"], taken["acknowledged_by"]) == ("acknowledged", "first admin")
+    (still,) = (await quick.get("/alerts", state="open"))["items"]
+    assert (still["state"], still["note"]) == ("acknowledged", "on my way")
+    again = await quick.api.post(f"{path}/acknowledge", json={})
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    ended = await quick.post(f"{path}/resolve")
+    assert (ended["state"], ended["resolved_by"]) == ("resolved", "first admin")
+    assert (await quick.get("/alerts", state="open"))["items"] == []
+    assert (await quick.get("/alerts", state="resolved"))["items"][0]["id"] == alert["id"]
+    assert (await quick.get(path))["state"] == "resolved"
+    assert (await quick.api.post(f"{path}/resolve")).status_code == 409
+    entries = (await quick.get("/audit", service="alerting"))["items"]
+    assert [entry["action"] for entry in entries] == ["alert.resolved", "alert.acknowledged"]
+
+
+async def test_r4_r8_a_mode_change_leaves_no_contradiction(quick: World) -> None:
+    host_id = await quick.enroll("laptop")
+    await raised(quick, host_id)
+    host = await quick.put(f"/hosts/{host_id}/mode", always_on=False)
+    assert (host["display"], host["open_alerts"], host["attention"]) == ("asleep", 0, False)
+    assert (await quick.get("/alerts", state="open"))["items"] == []
+    assert (await quick.get("/fleet"))["alerts"] == 0
+    assert (await quick.get("/fleet/health")) == {"status": "ok", "reasons": []}
+
+
+async def test_unknown_alerts_and_channels_are_404(world: World) -> None:
+    for method, path in (
+        ("GET", "/alerts/nope"), ("POST", "/alerts/nope/acknowledge"),
+        ("POST", "/alerts/01ARZ3NDEKTSV4RRFFQ69G5FAV/resolve"), ("GET", "/channels/nope"),
+        ("DELETE", "/channels/nope"), ("POST", "/channels/nope/test"),
+        ("GET", "/channels/nope/deliveries"), ("PATCH", "/channels/%20"),
+    ):  # fmt: skip
+        answer = await world.api.request(method, path, json={})
+        assert answer.status_code == 404, (path, answer.text)
+
+
+async def test_channels_never_show_their_secret(world: World) -> None:
+    config = {"url": URL, "secret": "canary-secret"}
+    made = await world.post("/channels", name="ops", kind="webhook", config=config)
+    channel = await world.get(f"/channels/{made['id']}")
+    assert (channel["name"], channel["kind"]) == ("ops", "webhook")
+    assert [one["id"] for one in (await world.get("/channels"))["items"]] == [made["id"]]
+    assert (await world.patch(f"/channels/{made['id']}", name="ops-2"))["name"] == "ops-2"
+    assert (await world.api.post(f"/channels/{made['id']}/test")).status_code == 202
+    (delivery,) = (await world.get(f"/channels/{made['id']}/deliveries"))["items"]
+    assert delivery["event"] == "test"
+    assert (await world.api.delete(f"/channels/{made['id']}")).status_code == 204
+    assert (await world.get("/channels"))["items"] == []
+    for path in ("/audit", "/channels"):
+        assert "canary" not in (await world.api.get(path)).text
+
+
+async def test_asleep_hosts_never_degrade_the_fleet(quick: World) -> None:
+    laptop = await quick.enroll("laptop", always_on=False)
+    session = await quick.hello(laptop)
+    await quick.goodbye(laptop, session)
+    assert (await quick.get("/fleet/health")) == {"status": "ok", "reasons": []}
+    server = await quick.enroll("web-1")
+    await raised(quick, server)
+    health = await quick.get("/fleet/health")
+    assert health["status"] == "degraded"
+    assert health["reasons"][0].startswith("web-1: Agent offline for ")
+    fleet = await quick.get("/fleet")
+    assert (fleet["total"], fleet["asleep"], fleet["offline"]) == (2, 1, 1)
+    assert (fleet["attention"], fleet["alerts"]) == (1, 1)
+
+
+async def test_a_critical_alert_of_the_fleet_makes_it_failing(world: World) -> None:
+    alert = Alert(
+        id="A1", host_id=None, kind=AlertKind.FLEET_OUTAGE, severity=Severity.CRITICAL,
+        message="5 hosts went offline", state=AlertState.OPEN, raised_at=world.now,
+        last_seen_at=world.now,
+    )  # fmt: skip
+    await world.publish(AlertRaised(alert=alert))
+    assert (await world.get("/fleet/health")) == {
+        "status": "failing", "reasons": ["5 hosts went offline"],
+    }  # fmt: skip
+    (listed,) = (await world.get("/alerts", host_id="fleet"))["items"]
+    assert listed["host_id"] is None
+
+
+async def test_a_channel_that_does_not_deliver_degrades_until_it_does(world: World) -> None:
+    facts = {"channel_id": "c1", "channel_name": "ops", "event": "raised", "tries": 3}
+    await world.publish(NotificationFailed(delivery_id="d1", at=world.now, error="410", **facts))
+    assert (await world.get("/fleet/health"))["status"] == "degraded"
+    await world.publish(NotificationDelivered(delivery_id="d2", at=world.now, **facts))
+    assert (await world.get("/fleet/health"))["status"] == "ok"
+
+
+async def test_saving_a_mode_is_audited_each_time(world: World) -> None:
+    host_id = await world.enroll("web-1")
+    for always_on in (True, False, False):
+        await world.put(f"/hosts/{host_id}/mode", always_on=always_on)
+    listed = await world.get("/audit", action="host.mode_updated", host_id=host_id)
+    assert len(listed["items"]) == 3
+    entry = listed["items"][0]
+    assert entry["actor"] == {
+        "kind": "token", "id": "admin", "name": "first admin", "role": "admin",
+    }  # fmt: skip
+    assert entry["after"] == {"always_on": False}

@@ -1,0 +1,140 @@
+"""Whatever is sent: one clear 4xx as a problem, never 5xx, and the service stays up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.ui.world import World
+
+JSON = {"content-type": "application/json"}
+DEEP = b'{"always_on": true, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+NESTED = b'{"name":"a","includes":["/a"],"retention":' + b'{"a":' * 300 + b"1" + b"}" * 301
+BODIES: list[tuple[bytes, int]] = [
+    (b"", 422), (b"{", 400), (b"\xff\xfe", 400), (b"null", 422), (b"[]", 422), (b"7", 422),
+    (b'"x"', 422), (b'{"always_on": "true"}', 422), (b'{"always_on": 1}', 422),
+    (b'{"always_on": null}', 422), (b'{"always_on": NaN}', 400), (b"{}", 422),
+    (b'{"always_on": true, "other": 1}', 422), (b'{"always_on": []}', 422), (DEEP, 400),
+    (b'{"always_on": true, "x": "' + b"a" * 2 * 1024 * 1024 + b'"}', 413),
+    (b'{"always_on": true, "x": "\\ud800"}', 400), (b'{"always_on": ' + b"9" * 5000 + b"}", 400),
+    (b"[" * 500_000, 400), (b'{"always_on": true}' * 2, 400),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "status"), BODIES, ids=range(len(BODIES)))
+async def test_a_bad_body_is_a_clear_4xx(world: World, body: bytes, status: int) -> None:
+    host_id = await world.enroll("web-1")
+    answer = await world.api.put(f"/hosts/{host_id}/mode", content=body, headers=JSON)
+    check_problem(answer, status)
+    assert (await world.get(f"/hosts/{host_id}"))["always_on"] is True
+
+
+def check_problem(answer: Any, status: int | None = None) -> None:
+    assert 400 <= answer.status_code < 500, (answer.status_code, answer.text[:300])
+    assert status is None or answer.status_code == status, answer.text[:300]
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) >= {"type", "title", "status", "detail", "code"}
+    assert problem["status"] == answer.status_code
+
+
+POSTS: list[tuple[str, str, Any]] = [
+    ("POST", "/enrollment-tokens", {"uses": "3"}),
+    ("POST", "/enrollment-tokens", {"uses": 0}),
+    ("POST", "/enrollment-tokens", {"expires_in": "soon"}),
+    ("POST", "/enrollment-tokens", {"expires_in": -5}),
+    ("POST", "/enrollment-tokens", {"expires_in": True}),
+    ("POST", "/enrollment-tokens", {"expires_in": 1e300}),
+    ("POST", "/enrollment-tokens", {"always_on": "yes"}),
+    ("POST", "/enrollment-tokens", {"tags": "paris"}),
+    ("POST", "/enrollment-tokens", {"tags": ["a" * 5000]}),
+    ("PATCH", "/hosts/{host}", {"name": 7}),
+    ("PATCH", "/hosts/{host}", {"name": "ü" * 10_000}),
+    ("PATCH", "/hosts/{host}", {"name": "a\x00b"}),
+    ("PATCH", "/hosts/{host}", {"name": None}),
+    ("PATCH", "/hosts/{host}", {"timezone": "Mars/Olympus"}),
+    ("PATCH", "/hosts/{host}", {"thresholds": {"offline": "0s"}}),
+    ("PATCH", "/hosts/{host}", {"thresholds": {"offline": -1}}),
+    ("PATCH", "/hosts/{host}", {"thresholds": {"offline": "1.5s"}}),
+    ("PATCH", "/hosts/{host}", {"thresholds": {"stale": "4000d"}}),
+    ("PATCH", "/hosts/{host}", {"thresholds": {"other": "1d"}}),
+    ("PATCH", "/hosts/{host}", {"always_on": False}),
+    ("POST", "/hosts/{host}/source-groups", {"name": "a", "includes": []}),
+    ("POST", "/hosts/{host}/source-groups", {"name": "a", "includes": ["relative"]}),
+    ("POST", "/hosts/{host}/source-groups", {"name": "a", "includes": "/a"}),
+    ("POST", "/hosts/{host}/source-groups", {"name": "a", "includes": ["/a"], "retry_max": 1.5}),
+    ("POST", "/hosts/{host}/source-groups",
+     {"name": "a", "includes": ["/a"], "retention": {"k": {}}}),
+    ("POST", "/hosts/{host}/schedules", {"cron": "@daily", "source_group_ids": ["nope"]}),
+    ("POST", "/hosts/{host}/schedules", {"cron": "@daily", "source_group_ids": [], "enabled": 1}),
+    ("POST", "/hosts/{host}/schedules",
+     {"cron": "@daily", "source_group_ids": [], "catch_up": "x"}),
+    ("POST", "/hosts/{host}/backup", {"source_group_id": "nope"}),
+    ("POST", "/hosts/{host}/backup", {"source_group_id": "x", "when_it_wakes": "true"}),
+    ("POST", "/channels", {"name": "a", "kind": "pigeon", "config": {}}),
+    ("POST", "/channels", {"name": "a", "kind": "webhook", "config": {"url": "ftp://x"}}),
+    ("POST", "/channels", {"name": "a", "kind": "webhook", "config": []}),
+    ("POST", "/alerts/nope/acknowledge", {"note": "x" * 5000}),
+    ("POST", "/alerts/nope/acknowledge", {"note": 7}),
+]  # fmt: skip
+
+
+async def test_wrong_values_are_clear_4xx_and_change_nothing(world: World) -> None:
+    host_id = await world.enroll("web-1")
+    before = await world.get(f"/hosts/{host_id}")
+    for method, path, body in POSTS:
+        answer = await world.api.request(method, path.format(host=host_id), json=body)
+        check_problem(answer)
+        assert answer.json()["code"] != "internal", (path, body)
+    assert await world.get(f"/hosts/{host_id}") == before
+    answer = await world.api.post(f"/hosts/{host_id}/source-groups", content=NESTED, headers=JSON)
+    check_problem(answer, 400)
+
+
+@pytest.mark.parametrize("path", [
+    "/hosts?limit=0", "/hosts?limit=1001", "/hosts?limit=abc", "/hosts?limit=", "/hosts?limit=1e2",
+    "/hosts?limit=5&limit=6", "/hosts?cursor=nope", "/hosts?cursor=W10", "/hosts?sort=secret",
+    "/hosts?sort=name;drop", "/hosts?status=away", "/hosts?overdue=1", "/hosts?overdue=yes",
+    "/hosts?overdue=True", "/hosts?nonsense=1", "/hosts?q=state:away", "/hosts?q=color:red",
+    "/hosts?q=seen:7d", "/hosts?q=%22open", "/hosts?q=seen:>99999999999d", "/hosts?q=is:tired",
+    "/hosts?q=tag:", "/hosts?q=" + "a%20" * 400, "/alerts?state=shut", "/alerts?limit=-1",
+    "/jobs?status=sleeping", "/jobs?status=", "/jobs?kind=wipe", "/audit?sort=action",
+    "/hosts?cursor=" + "A" * 3000, "/hosts?cursor=bnVsbA", "/operators?limit=x", "/fleet?a=%00%zz",
+])  # fmt: skip
+async def test_bad_questions_are_422(world: World, path: str) -> None:
+    answer = await world.api.get(path)
+    if path.startswith("/fleet"):
+        assert answer.status_code < 500
+    else:
+        check_problem(answer, 422)
+
+
+async def test_a_cursor_of_another_sort_is_refused(world: World) -> None:
+    for name in ("a", "b", "c"):
+        await world.enroll(name)
+    cursor = (await world.get("/hosts", limit=1))["next"]
+    answer = await world.api.get("/hosts", params={"cursor": cursor, "sort": "-name"})
+    check_problem(answer, 422)
+
+
+async def test_other_content_types_methods_and_addresses(world: World) -> None:
+    host_id = await world.enroll("web-1")
+    form = await world.api.put(f"/hosts/{host_id}/mode", data={"always_on": "1"})
+    check_problem(form, 415)
+    check_problem(await world.api.put("/hosts"), 405)
+    check_problem(await world.api.get("/nothing"), 404)
+    check_problem(await world.api.get("/hosts/x/y/z"), 404)
+
+
+async def test_the_document_describes_every_route(world: World) -> None:
+    document = (await world.api.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.")
+    mode = document["paths"]["/api/v1/hosts/{host_id}/mode"]["put"]
+    assert mode["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Mode")
+    from services.ui.api.routes import HANDLERS
+
+    described = {
+        (method.upper(), path) for path, one in document["paths"].items() for method in one
+    }
+    assert len(described) == sum(len(one.http_methods - {"HEAD", "OPTIONS"}) for one in HANDLERS)

@@ -1,0 +1,172 @@
+"""Pages that are also forms: the order of checks, what is done, what is left in the audit log."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.integration.ui.world import World
+from tests.integration.ui_pages.browser import PASSWORD, log_in, text_of
+
+OTHER_SITES = (
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+)
+
+
+async def actions(world: World, host_id: str) -> list[str]:
+    found = await world.get("/audit", host_id=host_id)
+    return [entry["action"] for entry in found["items"]]
+
+
+@pytest.mark.parametrize(
+    ("form", "always_on"),
+    [
+        pytest.param({"always_on": "on"}, True, id="present"),
+        pytest.param({"always_on": ""}, True, id="present with any value"),
+        pytest.param({"always_on": "false"}, True, id="even if it says false"),
+        pytest.param({}, False, id="absent"),
+        pytest.param({"other": "1"}, False, id="another field only"),
+    ],
+)
+async def test_mode_form(
+    world: World, admin: httpx.AsyncClient, form: dict[str, str], always_on: bool
+) -> None:
+    host_id = await world.enroll("box", always_on=not always_on)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": world.ui.url}
+    content = str(httpx.QueryParams(form))
+    answer = await admin.post(f"/hosts/{host_id}/mode", content=content, headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/hosts/{host_id}")
+    assert (await world.get(f"/hosts/{host_id}"))["always_on"] is always_on
+    assert "host.mode_updated" in await actions(world, host_id)
+
+
+async def test_mode_form_order_of_checks(world: World, admin: httpx.AsyncClient) -> None:
+    host_id = await world.enroll("box")
+    viewer = await log_in(world, "viewer")
+    nobody = httpx.AsyncClient(base_url=world.ui.url)
+    path, json = f"/hosts/{host_id}/mode", {"json": {"always_on": False}}
+
+    async def status(client: httpx.AsyncClient, path: str = path, **sent: object) -> int:
+        return (await client.post(path, **(sent or {"data": {"a": "b"}}))).status_code  # type: ignore[arg-type]
+
+    unknown = "/hosts/01JUNKNOWN0000000000000000/mode"
+    assert await status(nobody, unknown, headers=OTHER_SITES[0], **json) == 303
+    assert await status(viewer, unknown, headers=OTHER_SITES[0], **json) == 403
+    for headers in OTHER_SITES:
+        assert await status(admin, unknown, headers=headers, **json) == 403
+        assert await status(admin, path, headers=headers) == 403
+    assert await status(admin, unknown, **json) == 404
+    assert await status(admin, unknown) == 404
+    assert await status(admin, path, **json) == 400
+    assert await status(admin, path, content=b"") == 400
+    assert await status(viewer) == 403
+    assert (await world.get(f"/hosts/{host_id}"))["always_on"] is True
+    assert "host.mode_updated" not in await actions(world, host_id)
+    assert await status(admin) == 303
+    for client in (viewer, nobody):
+        await client.aclose()
+
+
+async def test_login_and_logout(world: World, admin: httpx.AsyncClient) -> None:
+    async with httpx.AsyncClient(base_url=world.ui.url) as client:
+        sent = await client.get("/alerts?tab=history")
+        assert sent.headers["location"] == "/login?next=%2Falerts%3Ftab%3Dhistory"
+        wrong = await client.post("/login", data={"username": "admin", "password": "no"})
+        assert wrong.status_code == 401
+        assert "user name or password is wrong" in text_of(wrong.text)
+        name = f"admin-{len(world.folder.name)}"
+        for target in ("//evil.example", "https://evil.example", "/\\evil.example"):
+            form = {"username": name, "password": PASSWORD, "next": target}
+            answer = await client.post("/login", data=form)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert "HttpOnly" in answer.headers["set-cookie"]
+        assert (await client.get("/")).status_code == 200
+        assert (await client.post("/logout", headers=OTHER_SITES[0])).status_code == 403
+        assert (await client.post("/logout")).status_code == 303
+        assert (await client.get("/")).status_code == 303
+
+
+async def test_setup_makes_the_first_operator(world: World) -> None:
+    code = world.ui.setup_code
+    async with httpx.AsyncClient(base_url=world.ui.url) as client:
+        form = {"code": "WRON-GGGG", "username": "ada", "password": PASSWORD}
+        assert (await client.post("/setup", data=form)).status_code == 401
+        answer = await client.post("/setup", data=form | {"code": code.lower()})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert "ada" in text_of((await client.get("/")).text)
+        again = form | {"code": code, "username": "bob"}
+        assert (await client.post("/setup", data=again)).status_code == 401
+
+
+async def test_from_nothing_to_a_requested_backup(world: World, admin: httpx.AsyncClient) -> None:
+    host_id = await world.enroll("box", always_on=False)
+    here = f"/hosts/{host_id}"
+    group = {"name": "home", "includes": "/home\n/etc\n", "excludes": "*.tmp"}
+    assert (await admin.post(f"{here}/source-groups", data=group)).status_code == 303
+    groups = (await world.get(f"{here}/source-groups"))["items"]
+    assert (groups[0]["includes"], groups[0]["excludes"]) == (["/home", "/etc"], ["*.tmp"])
+    bad = await admin.post(f"{here}/schedules", data={"cron": "0 0 30 2 *", "name": "odd"})
+    assert bad.status_code == 422
+    assert 'value="0 0 30 2 *"' in bad.text
+    good = {"cron": "0 2 * * *", "name": "daily", "group": groups[0]["id"], "catch_up": "on"}
+    assert (await admin.post(f"{here}/schedules", data=good)).status_code == 303
+    (schedule,) = (await world.get(f"{here}/schedules"))["items"]
+    assert (schedule["cron"], schedule["enabled"]) == ("0 2 * * *", True)
+    at = f"{here}/schedules/{schedule['id']}"
+    assert (await admin.post(f"{at}/disable", data={"a": ""})).status_code == 303
+    assert not (await world.get(f"{here}/schedules"))["items"][0]["enabled"]
+    none = await admin.post(f"{here}/backup", data={"a": ""})
+    assert "said=backup-none" in none.headers["location"]
+    secret = {"url": "/srv/restic", "password": "hush-hush", "environment": "A=b"}
+    assert (await admin.post(f"{here}/repository", data=secret)).status_code == 303
+    wrong = await admin.post(f"{here}/repository", data=secret | {"environment": "hush"})
+    assert wrong.status_code == 400
+    for page in (wrong, await admin.get(here), await admin.get("/audit")):
+        assert "hush" not in page.text
+    asked = await admin.post(f"{here}/backup", data={"a": ""})
+    assert "said=backup&n=0&m=1" in asked.headers["location"]
+    assert "0 now, 1 when they wake" in text_of((await admin.get(asked.headers["location"])).text)
+    assert (await world.get("/jobs", host_id=host_id))["items"][0]["status"] == "requested"
+    assert (await admin.post(f"{at}/remove", data={"a": ""})).status_code == 303
+    assert (await world.get(f"{here}/schedules"))["items"] == []
+
+
+async def test_bulk(world: World, admin: httpx.AsyncClient) -> None:
+    hosts = [await world.enroll(f"box-{number}") for number in range(3)]
+    form = {"host": hosts[:2], "do": "intermittent"}
+    answer = await admin.post("/hosts/bulk", data=form)
+    assert answer.headers["location"] == "/?said=mode&n=2&k=0"
+    modes = [(await world.get(f"/hosts/{one}"))["always_on"] for one in hosts]
+    assert modes == [False, False, True]
+    every = {"all": "1", "q": "mode:always-on", "do": "intermittent"}
+    assert (await admin.post("/hosts/bulk", data=every)).status_code == 303
+    assert not (await world.get(f"/hosts/{hosts[2]}"))["always_on"]
+    assert (await admin.post("/hosts/bulk", data={"do": "explode"})).status_code == 400
+
+
+async def test_adding_a_host_shows_one_line_and_its_steps(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    answer = await admin.post("/hosts/new", data={"name": "tp", "tags": "paris web"})
+    assert answer.status_code == 200
+    text = text_of(answer.text)
+    assert "dormice agent enroll http://" in text
+    assert "DORMICE_ENROLL_TOKEN=" in text
+    assert "waiting for the agent…" in text
+    assert "This address only works on this machine." in text
+    assert (await admin.post("/hosts/new", data={"name": "no good!"})).status_code == 422
+
+
+async def test_pages_of_what_is_not_there(world: World, admin: httpx.AsyncClient) -> None:
+    for path in ("/hosts/01JNOTHERE0000000000000000", "/jobs/nope", "/nowhere", "/hosts/..%2f"):
+        answer = await admin.get(path)
+        assert answer.status_code == 404, path
+        assert "text/html" in answer.headers["content-type"]
+    bad = await admin.get("/", params={"q": "state:wrong"})
+    assert bad.status_code == 422
+    assert "is none of online" in text_of(bad.text)
+    assert (await admin.get("/", params={"cursor": "junk"})).status_code == 422
+    assert (await admin.post("/alerts/nope!/resolve", data={"a": ""})).status_code == 404

@@ -1,0 +1,93 @@
+"""The live stream: first all that a page shows, then what changes, until the process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from tests.integration.ui.world import World
+
+WAIT_SECONDS = 10
+
+
+async def frames(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    async for line in answer.aiter_lines():
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+async def next_with(told: AsyncIterator[dict[str, Any]], text: str) -> dict[str, Any]:
+    """Return the next frame that has a piece with this text."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        async for frame in told:
+            if any(text in piece for piece in frame["pieces"]):
+                return frame
+    raise AssertionError(f"the stream ended without {text!r}")
+
+
+def tab(*rows: str, **more: Any) -> dict[str, Any]:
+    return {"tabs": [{"rows": list(rows), **more}]}
+
+
+async def test_first_everything_then_only_what_changed_and_never_a_row(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id = await world.enroll("laptop", always_on=False)
+    other = await world.enroll("other")
+    async with admin.stream("POST", "/live", json=tab(host_id)) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        told = frames(answer)
+        first = await next_with(told, f'id="h-{host_id}-state"')
+        assert any("never connected" in piece for piece in first["pieces"])
+        session = await world.hello(host_id)
+        await world.hello(other)
+        await next_with(told, "dot-online")
+        await world.goodbye(host_id, session)
+        frame = await next_with(told, "will catch up on return")
+        assert not any("<tr" in piece or other in piece for piece in frame["pieces"])
+
+
+async def test_who_comes_back_is_told_what_was_missed(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id = await world.enroll("laptop", always_on=False)
+    session = await world.hello(host_id)
+    async with admin.stream("POST", "/live", json=tab(host_id)) as answer:
+        await next_with(frames(answer), "dot-online")
+    await world.goodbye(host_id, session)
+    async with admin.stream("POST", "/live", json=tab(host_id)) as answer:
+        await next_with(frames(answer), "dot-asleep")
+
+
+async def test_a_host_page_hears_of_its_mode_and_alerts(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id = await world.enroll("box")
+    async with admin.stream("POST", "/live", json=tab(host=host_id)) as answer:
+        told = frames(answer)
+        await next_with(told, "24×7")
+        await world.put(f"/hosts/{host_id}/mode", always_on=False)
+        await next_with(told, "intermittent")
+
+
+async def test_streams_end_with_the_process(world: World, admin: httpx.AsyncClient) -> None:
+    async with admin.stream("POST", "/live", json=tab()) as answer:
+        told = frames(answer)
+        await next_with(told, "count-total")
+        async with asyncio.timeout(WAIT_SECONDS):
+            stopping = asyncio.create_task(world.stop("ui"))
+            assert [frame async for frame in told] == []
+            await stopping
+
+
+async def test_who_may_listen(world: World, admin: httpx.AsyncClient) -> None:
+    async with httpx.AsyncClient(base_url=world.ui.url) as nobody:
+        assert (await nobody.post("/live", json=tab())).status_code == 401
+    elsewhere = {"Origin": "https://evil.example"}
+    assert (await admin.post("/live", json=tab(), headers=elsewhere)).status_code == 403
+    for body in (b"", b"{", b'{"tabs": [7]}', b'{"tabs": "' + b"x" * 100 + b'"}'):
+        assert (await admin.post("/live", content=body)).status_code == 400
