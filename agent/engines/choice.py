@@ -1,0 +1,35 @@
+"""Which engine the settings name, and the end of what an earlier agent left running."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from agent import host
+from agent.engines.command import CommandEngine
+from agent.engines.process import KILL, find_leftover
+from agent.engines.restic import ResticEngine
+from agent.settings import AgentSettings
+from agent.state import StateDirectory
+from agent.work import Engine
+from libs.common.logging import get_logger
+
+log = get_logger("agent")
+
+
+def engine_of(settings: AgentSettings, files: StateDirectory) -> Engine:
+    """Return the engine that does the backups of this machine."""
+    if settings.engine == "restic":
+        return ResticEngine(settings.restic, files.root, host.hostname())
+    target = settings.target or files.archives
+    return CommandEngine(settings.command, target, host.hostname(), settings.command_warnings)
+
+
+def end_leftover(note: Path, settings: AgentSettings) -> None:
+    """End what a killed agent left running; its job is reported as interrupted."""
+    leftover = find_leftover(note)
+    if leftover is not None and leftover.signal(signal.SIGINT):
+        log.warning("leftover_program_ended", pid=leftover.pid)
+        grace = settings.stop_grace.total_seconds()
+        asyncio.get_running_loop().call_later(grace, leftover.signal, KILL)

@@ -1,0 +1,140 @@
+"""Carrying out one job at a time, and telling of it: progress, log lines, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+
+from agent.engines.process import ControlledProcess
+from agent.work import Engine, Outcome, Progress, Work
+from libs.common.clock import monotonic_seconds
+from libs.common.logging import get_logger
+from libs.common.protocol import Frame, JobLog, JobProgress, RunStatus
+
+TAIL_BYTES = 16 * 1024
+LONGEST_ERROR = 1000
+SECONDS_BETWEEN_PROGRESS = 1.0
+
+log = get_logger("agent")
+
+
+class JobRunner:
+    """Runs one `Work` in a task of its own.
+
+    `on_started(job_id)` and `on_finished(job_id, outcome)` are called once each, in this order;
+    `tell` gets frames that may be lost.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        note: Path,
+        grace: timedelta,
+        on_started: Callable[[str], None],
+        on_finished: Callable[[str, Outcome], None],
+        tell: Callable[[Frame], None],
+    ) -> None:
+        self._engine = engine
+        self._note = note
+        self._grace = grace
+        self._on_started = on_started
+        self._on_finished = on_finished
+        self._tell = tell
+        self._task: asyncio.Task[None] | None = None
+        self._process: ControlledProcess | None = None
+        self._job_id: str | None = None
+        self._stopped_as: RunStatus | None = None
+
+    def start(self, work: Work) -> None:
+        """Begin `work`; the caller made sure that nothing else runs."""
+        self._job_id = work.job_id
+        self._stopped_as = None
+        self._process = ControlledProcess(self._note, grace=self._grace)
+        self._task = asyncio.create_task(self._run(work, self._process), name="job")
+
+    def cancel(self, job_id: str, status: RunStatus = RunStatus.CANCELLED) -> None:
+        """End this job; another id is no concern of ours."""
+        if self._process is not None and self._job_id == job_id:
+            self._stopped_as = status
+            self._process.stop()
+
+    async def stop(self) -> None:
+        """End whatever runs, as interrupted, and wait until that is reported."""
+        if self._job_id is not None:
+            self.cancel(self._job_id, RunStatus.INTERRUPTED)
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def pause(self) -> None:
+        if self._process is not None:
+            self._process.pause()
+
+    def resume(self) -> None:
+        if self._process is not None:
+            self._process.resume()
+
+    async def _run(self, work: Work, process: ControlledProcess) -> None:
+        voice = _Voice(work.job_id, self._tell)
+        try:
+            self._on_started(work.job_id)
+            outcome = await self._engine.backup(work, process, voice)
+        except Exception as error:
+            log.exception("engine_failed", job_id=work.job_id)
+            outcome = Outcome(RunStatus.FAILED, error=f"the agent failed: {type(error).__name__}")
+        self._process = self._job_id = None
+        self._on_finished(work.job_id, self._judged(outcome, voice.tail()))
+
+    def _judged(self, outcome: Outcome, tail: str) -> Outcome:
+        """A job that was stopped and did not succeed all the same ended as its stopper says."""
+        status, error = outcome.status, outcome.error
+        if self._stopped_as is not None and status in (RunStatus.FAILED, RunStatus.CANCELLED):
+            status = self._stopped_as
+            error = "cancelled" if status is RunStatus.CANCELLED else "the agent was stopped"
+        return replace(
+            outcome,
+            status=status,
+            error=_sendable(error[:LONGEST_ERROR]) if error else None,
+            log_tail=tail or None,
+        )
+
+
+class _Voice:
+    """Tells of a running job: progress at most once a second, log lines, and keeps the tail."""
+
+    def __init__(self, job_id: str, tell: Callable[[Frame], None]) -> None:
+        self._job_id = job_id
+        self._tell = tell
+        self._told_at: float | None = None
+        self._offset = 0
+        self._tail: deque[str] = deque()
+        self._tail_bytes = 0
+
+    def on_progress(self, progress: Progress) -> None:
+        now = monotonic_seconds()
+        if self._told_at is not None and now - self._told_at < SECONDS_BETWEEN_PROGRESS:
+            return
+        self._told_at = now
+        self._tell(JobProgress(job_id=self._job_id, **asdict(progress)))
+
+    def on_log(self, line: str) -> None:
+        text = _sendable(line[:4096]) + "\n"
+        self._tell(JobLog(job_id=self._job_id, offset=self._offset, text=text))
+        size = len(text.encode())
+        self._offset += size
+        self._tail.append(text)
+        self._tail_bytes += size
+        while self._tail_bytes > TAIL_BYTES and len(self._tail) > 1:
+            self._tail_bytes -= len(self._tail.popleft().encode())
+
+    def tail(self) -> str:
+        return "".join(self._tail)
+
+
+def _sendable(text: str) -> str:
+    """File names may hold bytes that are no text; a frame may not."""
+    return text.encode("utf-8", "replace").decode("utf-8")

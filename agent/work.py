@@ -1,0 +1,76 @@
+"""A job on its way through an engine: what is to be done, what is told meanwhile, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from libs.common.protocol import RepositoryConfig, RunStatus, SourceGroupConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job to be done, with everything that an engine needs."""
+
+    job_id: str
+    group: SourceGroupConfig
+    repository: RepositoryConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended. `error` and `log_tail` hold no secret."""
+
+    status: RunStatus
+    exit_code: int | None = None
+    error: str | None = None
+    stats: dict[str, Any] | None = None
+    log_tail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is."""
+
+    percent: float | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+    files_done: int | None = None
+    seconds_left: float | None = None
+
+
+class Listener(Protocol):
+    """Who hears of a job while it runs."""
+
+    def on_progress(self, progress: Progress) -> None: ...
+
+    def on_log(self, line: str) -> None: ...
+
+
+class Process(Protocol):
+    """How an engine runs programs: stoppable from outside, in its own process group."""
+
+    async def run(self, argv: list[str], environment: Mapping[str, str], on_line: OnLine) -> int:
+        """Run `argv` to its end, telling each line of its output; return the exit code.
+
+        Raises:
+            FileNotFoundError: there is no such program.
+            Stopped: the job is to end; nothing was started.
+        """
+        ...
+
+
+class OnLine(Protocol):
+    def __call__(self, stream: str, line: str) -> None:
+        """Take one line of `stdout` or `stderr`, without its end."""
+
+
+class Stopped(Exception):
+    """The job was asked to end before this program was started."""
+
+
+class Engine(Protocol):
+    """What does a backup."""
+
+    async def backup(self, work: Work, process: Process, listener: Listener) -> Outcome: ...
