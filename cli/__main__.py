@@ -1,0 +1,5 @@
+"""`python -m cli` is `dormice`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,131 @@
+"""`dormice why`: a host's decisions in words, what was told, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli import words
+from cli.client import Client
+from cli.finding import find_host, label, short
+from cli.table import Row, wrap
+from cli.times import day_and_clock, local_clock, moment
+
+LONGEST_WHAT = 13
+_WHAT = {
+    "alert_raised": "alert", "alert_resolved": "resolved", "alert_acknowledged": "acknowledged",
+    "alert_held": "held back", "alert_released": "released", "alert_muted": "muted",
+    "catchup_armed": "woke", "catchup_requested": "caught up", "catchup_listed": "due",
+    "catchup_waits": "waits", "catchup_pair_skipped": "skipped", "catchup_finished": "caught up",
+    "catchup_send_failed": "send failed", "same_condition": "still so", "no_alert_yet": "no alert",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A host and what is known of its why; decisions newest first."""
+
+    host: Row
+    decisions: list[Row]
+    alerts: list[Row]
+    schedules: list[Row]
+
+
+def fetch_story(client: Client, word: str, limit: int) -> Story:
+    """Raises: NotFound, Ambiguous."""
+    host = find_host(client, word)
+    path = f"/hosts/{host['id']}"
+    return Story(
+        host,
+        list(client.items(f"{path}/decisions", limit)),
+        list(client.items("/alerts", host_id=host["id"], state="open")),
+        client.get(f"{path}/schedules")["items"],
+    )
+
+
+def explain(story: Story, now: datetime, width: int | None) -> list[str]:
+    """Return the answer as lines."""
+    lines = wrap(f"{state_sentence(story.host, now)} {told_sentence(story)}", width)
+    for line in _decision_lines(story, now):
+        head, text = line
+        lines += wrap(head + text, width, len(head))
+    return lines
+
+
+def state_sentence(host: Row, now: datetime) -> str:
+    """`laptop-7 is asleep (intermittent), last seen 11:03.`"""
+    name, how = host["name"], words.mode(host)
+    at = moment(host["last_seen_at"])
+    if at is None:
+        return f"{name} ({how}) never connected."
+    if host["display"] == "online":
+        began = moment(host["since"])
+        return f"{name} is online ({how}){f' since {local_clock(began, now)}' if began else ''}."
+    return f"{name} is {host['display']} ({how}), last seen {local_clock(at, now)}."
+
+
+def told_sentence(story: Story) -> str:
+    """Return what was told, and what will be told if nothing changes."""
+    if story.alerts:
+        return " ".join(f"{alert['state'].capitalize()} alert: {alert['message']}."
+                        for alert in story.alerts)  # fmt: skip
+    ahead = story.host["next_alert"]
+    at = moment(ahead["at"]) if ahead else None
+    if at is None:
+        return "Nobody was told, and no alert is ahead."
+    when = day_and_clock(at)
+    if story.host["display"] == "online":
+        return f"Nobody was told. Without a backup, the first alert comes {when}."
+    return f"Nobody was told, and nobody will be before {when}."
+
+
+def _decision_lines(story: Story, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield (time and word, text); what comes next is the last."""
+    found = []
+    for one in story.decisions:
+        at = moment(one["at"])
+        assert at is not None
+        found.append((local_clock(at, now), what_of(one), text_of(one)))
+    coming = coming_next(story.host, story.schedules, now)
+    if coming:
+        found.append(("next", "", coming))
+    clock_width = max((len(clock) for clock, _, _ in found), default=0)
+    what_width = max((len(what) for _, what, _ in found), default=0)
+    for clock, what, text in found:
+        head = f"  {clock:<{clock_width}}  " + (f"{what:<{what_width}}  " if what else "")
+        yield head, text
+
+
+def what_of(decision: Row) -> str:
+    what = str(decision["what"])
+    if what not in _WHAT and what.startswith("catchup_"):
+        return "no catch-up"  # Its text says why it was dropped.
+    return _WHAT.get(what, what.replace("_", " "))[:LONGEST_WHAT]
+
+
+def text_of(decision: Row) -> str:
+    """Return the decision's words, with its rule and the job it is about."""
+    text, rule = str(decision["text"]), str(decision["rule"])
+    if rule and rule not in text:
+        text += f" ({rule})"
+    job = decision["facts"].get("job_id")
+    return f"{text} · job {short(str(job))}" if job else text
+
+
+def coming_next(host: Row, schedules: list[Row], now: datetime) -> str:
+    """Return what happens next by itself, empty for nothing."""
+    if host["current_job_id"]:
+        return f"job {short(host['current_job_id'])} is running"
+    if host["catch_up"]:
+        return words.catching_up(host["catch_up"], now)
+    overdue = [label(one) for one in schedules if one["overdue"]]
+    if host["display"] == "asleep":
+        late = f", then {', '.join(overdue)} (overdue)" if overdue else ""
+        return f"when it wakes: settles{late or ', looks for missed backups'}"
+    fires = [(at, label(one)) for one in schedules if (at := moment(one["next_fire"]))]
+    if not fires:
+        return ""
+    at, name = min(fires)
+    late = f" ({', '.join(overdue)} overdue)" if overdue else ""
+    return f"{local_clock(at, now)} {name}{late}"

@@ -1,0 +1,159 @@
+"""What the command line says of hosts, alerts and jobs: shapes and words. Pure: rows and `now`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from cli.table import Row
+from cli.terminal import Shape
+from cli.times import countdown, local_clock, moment, since, until
+
+PRESENCE = {
+    "online": (Shape.ONLINE, "online"),
+    "offline": (Shape.OFFLINE, "offline"),
+    "asleep": (Shape.ASLEEP, "asleep"),
+    "never_seen": (Shape.NEVER_SEEN, "never connected"),
+}
+ALERT_WORDS = {
+    "agent_offline": "offline",
+    "stale_schedule": "no backup",
+    "pending_run_abandoned": "run abandoned",
+}
+JOB_SHAPES = {
+    "requested": Shape.WAITING,
+    "dispatched": Shape.WAITING,
+    "running": Shape.RUNNING,
+    "failed": Shape.ATTENTION,
+    "interrupted": Shape.ATTENTION,
+    "abandoned": Shape.ATTENTION,
+    "succeeded_with_warnings": Shape.ATTENTION,
+}
+JOB_ENDS = frozenset(
+    {"succeeded", "succeeded_with_warnings", "failed", "cancelled", "interrupted", "abandoned"}
+)
+
+
+def mode(host: Row) -> str:
+    return "24×7" if host["always_on"] else "intermittent"
+
+
+def brief_mode(host: Row) -> str:
+    return "24×7" if host["always_on"] else "may sleep"
+
+
+def row_state(host: Row) -> str:
+    """`☾ asleep`, as a list says it."""
+    return presence(host).replace("never connected", "never seen")
+
+
+def presence(host: Row) -> str:
+    """`☾ asleep`: exactly one state, by its shape and its word."""
+    shape, word = PRESENCE[host["display"]]
+    return shape.beside(word)
+
+
+def seen(host: Row, now: datetime) -> str:
+    at = moment(host["last_seen_at"])
+    return since(at, now) if at else "never"
+
+
+def last_backup(host: Row, now: datetime) -> str:
+    at = moment(host["last_backup_at"])
+    return since(at, now) if at else "none yet"
+
+
+def next_backup(host: Row, now: datetime) -> str:
+    """Return what the host does or waits for, else when its next backup is."""
+    if host["current_job_id"]:
+        return Shape.RUNNING.beside("backing up")
+    if host["catch_up"]:
+        return Shape.WAITING.beside(catching_up(host["catch_up"], now))
+    if host["overdue"] and host["display"] != "online":
+        return "when it wakes" if host["display"] == "asleep" else "when it is back"
+    at = moment(host["next_fire_at"])
+    if at is None:
+        return "-"
+    due = local_clock(at, now)
+    return f"{due} (overdue)" if host["overdue"] else due
+
+
+def catching_up(arm: Row, now: datetime) -> str:
+    """`catch-up 0:42` (the time that is left until it begins), `3rd in queue`."""
+    due = moment(arm["due_at"])
+    if arm["state"] == "settling" and due:
+        return f"catch-up {countdown(due, now)}"
+    if arm["place"]:
+        return f"{ordinal(arm['place'])} in queue"
+    return {"running": "catching up", "waiting": "waits to catch up"}.get(arm["state"], "queued")
+
+
+def ordinal(number: int) -> str:
+    if 10 <= number % 100 <= 20:
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
+
+
+def alert_word(kind: str) -> str:
+    return ALERT_WORDS.get(kind, kind.replace("_", " "))
+
+
+def attention(host: Row, kinds: Sequence[str]) -> str:
+    """Return what someone should look at, `-` for nothing."""
+    if kinds:
+        words = ", ".join(dict.fromkeys(map(alert_word, kinds)))
+        return Shape.ATTENTION.beside(words)
+    return Shape.ATTENTION.beside("look") if host["attention"] else "-"
+
+
+def alert_warning(host: Row, now: datetime) -> str:
+    """Return what an offline host within its floor will lead to: `alert in 9 min`."""
+    ahead = host["next_alert"]
+    if not ahead:
+        return ""
+    at = moment(ahead["at"])
+    if at is None or at <= now:
+        return "alert due"
+    return f"alert in {until(at, now)}"
+
+
+def fleet_summary(fleet: Mapping[str, int]) -> str:
+    """`18 hosts: 6 online, 11 asleep, 1 offline · 2 need attention`."""
+    total = fleet["total"]
+    parts = [
+        f"{fleet[key]} {word}"
+        for key, word in (("online", "online"), ("asleep", "asleep"), ("offline", "offline"),
+                          ("never_seen", "never connected"))
+        if fleet[key]
+    ]  # fmt: skip
+    text = f"{total} host{'' if total == 1 else 's'}: {', '.join(parts) or 'none'}"
+    if count := fleet["attention"]:
+        text += f" · {count} need{'s' if count == 1 else ''} attention"
+    return text
+
+
+def job_state(job: Row) -> str:
+    word = job["status"].replace("_", " ")
+    if job["status"] == "requested" and job["pending"]:
+        word = "waits for the host"
+    if job["status"] == "running" and job["percent"] is not None:
+        word = f"running {min(max(int(job['percent']), 0), 100)} %"
+    return JOB_SHAPES.get(job["status"], Shape.NONE).beside(word)
+
+
+def alert_state(alert: Row) -> str:
+    shape = Shape.NONE if alert["state"] == "resolved" else Shape.ATTENTION
+    return shape.beside("silenced" if alert["silenced"] and alert["state"] == "open"
+                        else alert["state"])  # fmt: skip
+
+
+def size(count: float | None) -> str:
+    """Return bytes as people read them: `3.4 MiB`."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,121 @@
+"""`dormice up` as a process: it starts, ends and comes back in every way that people do it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from libs.common.clock import monotonic_seconds
+
+LISTEN = {
+    "DORMICE_UI_LISTEN": "127.0.0.1:0",
+    "DORMICE_GATEWAY_LISTEN": "127.0.0.1:0",
+    "DORMICE_NATS_LISTEN": "127.0.0.1:0",
+}
+STOP_SECONDS = 5.0
+
+
+async def start(data: Path, **settings: str) -> asyncio.subprocess.Process:
+    """Start it and return once it has said that it is ready."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("DORMICE_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", "up", "--data", str(data), env=kept | LISTEN | settings,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(40):
+        while line := await process.stdout.readline():
+            if line.startswith(b"  bus "):
+                return process
+    _, said = await process.communicate()
+    raise AssertionError(said.decode())
+
+
+def bus_of(process: asyncio.subprocess.Process) -> psutil.Process:
+    (child,) = psutil.Process(process.pid).children()
+    assert "nats" in child.name()
+    return child
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """An orphan that ended may stand in the table until its new parent looks."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE or not process.is_running()
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def stop(process: asyncio.subprocess.Process, number: signal.Signals) -> float:
+    """Return how many seconds it took to end in order."""
+    started = monotonic_seconds()
+    process.send_signal(number)
+    async with asyncio.timeout(20):
+        await process.wait()
+    return monotonic_seconds() - started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_stops_in_order_and_the_bus_with_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process = await start(tmp_path)
+    bus = bus_of(process)
+    assert await stop(process, number) < STOP_SECONDS
+    assert process.returncode == 0
+    assert is_dead(bus)
+
+
+async def test_it_stops_without_the_bus(tmp_path: Path) -> None:
+    process = await start(tmp_path)
+    bus = bus_of(process)
+    bus.suspend()
+    try:
+        assert await stop(process, signal.SIGTERM) < STOP_SECONDS
+    finally:
+        if bus.is_running():
+            bus.kill()
+    assert process.returncode == 0
+
+
+async def test_a_bus_that_dies_is_started_again(tmp_path: Path) -> None:
+    process = await start(tmp_path)
+    first = bus_of(process)
+    first.kill()
+    async with asyncio.timeout(20):
+        while True:
+            children = psutil.Process(process.pid).children()
+            if children and children[0].pid != first.pid and "nats" in children[0].name():
+                break
+            await asyncio.sleep(0.05)
+    assert await stop(process, signal.SIGTERM) < STOP_SECONDS
+
+
+async def test_a_second_one_on_the_same_directory_is_refused_with_one_line(
+    tmp_path: Path,
+) -> None:
+    process = await start(tmp_path)
+    with pytest.raises(AssertionError, match="another `dormice up` is running") as refused:
+        await start(tmp_path)
+    assert len(str(refused.value).strip().splitlines()) == 1
+    await stop(process, signal.SIGTERM)
+
+
+async def test_after_a_kill_the_next_one_takes_over_at_once(tmp_path: Path) -> None:
+    """Same directory, same ports: the dying predecessor's lock and ports are waited for."""
+    first = await start(tmp_path)
+    ports = {
+        "DORMICE_UI_LISTEN": (tmp_path / "ui.url").read_text().strip().removeprefix("http://"),
+        "DORMICE_NATS_LISTEN": (tmp_path / "nats.url").read_text().strip().removeprefix("nats://"),
+    }
+    bus = bus_of(first)
+    first.kill()
+    second = await start(tmp_path, **ports)
+    await first.wait()
+    assert is_dead(bus)
+    assert await stop(second, signal.SIGTERM) < STOP_SECONDS

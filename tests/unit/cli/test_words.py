@@ -1,0 +1,122 @@
+"""What the command line says of hosts; a word for every state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from cli import words
+from cli.event_log import Source, matches
+from cli.fleet import host_table
+from cli.table import lay_out
+from cli.terminal import Terminal
+from cli.why import Story, explain
+from libs.common.clock import to_rfc3339
+
+NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+
+
+def host(**fields: Any) -> dict[str, Any]:
+    """An asleep laptop, unless `fields` say otherwise."""
+    seen = to_rfc3339(NOW - timedelta(hours=3))
+    return {
+        "id": "01M850MX192EH5JC4NXFWN64D3", "name": "laptop-7", "always_on": False,
+        "status": "offline", "display": "asleep", "since": seen, "last_seen_at": seen,
+        "last_backup_at": None, "current_job_id": None, "catch_up": None, "overdue": False,
+        "next_fire_at": None, "open_alerts": 0, "attention": False, "next_alert": None,
+        "tags": [], "timezone": "UTC", "agent_version": "1", "os": "linux", "arch": "amd64",
+    } | fields  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("display", "said"),
+    [
+        ("online", "● online"),
+        ("offline", "■ offline"),
+        ("asleep", "☾ asleep"),
+        ("never_seen", "○ never connected"),
+    ],
+)
+def test_r2_every_state_has_its_shape_and_word(display: str, said: str) -> None:
+    assert words.presence(host(display=display)) == said
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        pytest.param({}, "-", id="nothing scheduled"),
+        pytest.param({"overdue": True}, "when it wakes", id="asleep and overdue"),
+        pytest.param(
+            {"overdue": True, "display": "offline"}, "when it is back", id="offline, overdue"
+        ),
+        pytest.param({"current_job_id": "x"}, "◔ backing up", id="running"),
+        pytest.param(
+            {"catch_up": {"state": "settling", "due_at": "2026-11-23T14:00:42Z", "place": None}},
+            "◷ catch-up 0:42", id="settling",
+        ),
+        pytest.param(
+            {"catch_up": {"state": "queued", "due_at": None, "place": 3}}, "◷ 3rd in queue",
+            id="queued",
+        ),
+    ],
+)  # fmt: skip
+def test_what_comes_next(fields: dict[str, Any], said: str) -> None:
+    assert words.next_backup(host(**fields), NOW) == said
+
+
+def test_r1_the_mode_shows_in_80_columns_whatever_else_is_there() -> None:
+    arm = {"state": "settling", "due_at": "2026-11-23T14:00:42Z", "place": None}
+    rows = [
+        host(name="a-rather-long-name-of-a-host", display="never_seen", catch_up=arm),
+        host(id="2", always_on=True, attention=True, display="offline"),
+    ]
+    kinds = {rows[0]["id"]: [], "2": ["agent_offline", "backup_failed"]}
+    head, first, second = lay_out(host_table(kinds, NOW), rows, Terminal(80))
+    assert "MODE" in head
+    assert "may sleep" in first
+    assert "24×7" in second
+    assert max(map(cell_len, (head, first, second))) <= 80
+
+
+def test_the_fleet_in_a_sentence() -> None:
+    fleet = {"total": 18, "online": 6, "asleep": 11, "offline": 1, "never_seen": 0, "attention": 2}
+    said = "18 hosts: 6 online, 11 asleep, 1 offline · 2 need attention"
+    assert words.fleet_summary(fleet) == said
+
+
+def test_r19_why_tells_what_was_decided_and_what_comes_next() -> None:
+    decision = {
+        "at": to_rfc3339(NOW - timedelta(hours=3)), "service": "alerting", "what": "no_alert",
+        "rule": "R4", "text": "intermittent hosts raise none while asleep", "facts": {},
+    }  # fmt: skip
+    schedule = {"id": "s", "name": "home", "overdue": True, "next_fire": None}
+    story = Story(host(), [decision], [], [schedule])
+    lines = explain(story, NOW, 80)
+    assert lines[0].startswith("laptop-7 is asleep (intermittent), last seen ")
+    assert "no alert" in lines[-2]
+    assert "(R4)" in lines[-2]
+    assert lines[-1].split(maxsplit=1) == ["next", "when it wakes: settles, then home (overdue)"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subject", "fits"),
+    [
+        ("dormice.alert.>", "dormice.alert.h.agent_offline.raised", True),
+        ("dormice.alert.>", "dormice.alert", False),
+        ("dormice.*.h.*", "dormice.presence.h.online", True),
+        ("dormice.*.h.*", "dormice.alert.h.agent_offline.raised", False),
+        ("dormice.presence.h.online", "dormice.presence.h.online", True),
+        ("dormice.a.b", "dormice.axb", False),
+    ],
+)
+def test_subjects(pattern: str, subject: str, fits: bool) -> None:
+    assert matches(pattern, subject) is fits
+
+
+def test_r20_a_bus_is_shown_without_its_password() -> None:
+    source = Source("nats://reader:secret@bus:4222")
+    assert source.shown == "bus:4222"
+    assert (source.name, source.stream, source.inbox) == ("reader", "ALERTS", "_INBOX")
