@@ -23,8 +23,6 @@ def make_listener(service: Service, settings: HealthSettings) -> Listener | None
     """Return the listener, not yet started, or None if there shall be none."""
     if not settings.health_listen:
         return None
-    metrics = Metrics(service.machine.name)
-    metrics.watch(service)
-    handlers = routes(service, metrics, lambda: durability_notes(service.bus))
+    handlers = routes(service, Metrics.of(service), lambda: durability_notes(service.bus))
     app = Litestar(route_handlers=handlers, openapi_config=None, logging_config=None)
     return Listener(app, settings.health_listen, setting="DORMICE_HEALTH_LISTEN")

@@ -12,10 +12,11 @@ from typing import Any
 
 import structlog
 
-from cli.services import NAMES, Runnable, build
+from cli.services import NAMES, Runnable, build, loop_of
 from libs.common.aio import cancel
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.topology import ensure, ensure_readers
+from libs.common.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -53,8 +54,13 @@ class System:
             self._buses.append(bus)
             self.services[name] = build(name, self._settings[name], bus)
             self._tasks[name] = asyncio.create_task(self.services[name].run(), name=name)
-        ui: Any = self.services["ui"]
-        ui.site.reasons_not_ready = self.reasons_not_ready  # /readyz speaks for all of us.
+        self._speak_for_all(self.services["ui"])
+
+    def _speak_for_all(self, ui: Any) -> None:
+        """Have the ui's /readyz and /metrics answer for every service."""
+        ui.site.reasons_not_ready = self.reasons_not_ready
+        others = [service for service in self.services.values() if service is not ui]
+        ui.metrics.include(_metrics_of(service) for service in others)
 
     def reasons_not_ready(self) -> list[str]:
         """Empty once every service is ready."""
@@ -96,3 +102,9 @@ class System:
         closing = [asyncio.create_task(bus.close()) for bus in self._buses]
         if closing:
             await asyncio.wait(closing, timeout=CLOSE_SECONDS)
+
+
+def _metrics_of(service: Any) -> Metrics:
+    """Return what a service measures: its own, or its loop."""
+    own: Metrics | None = getattr(service, "metrics", None)
+    return Metrics.of(loop_of(service)) if own is None else own

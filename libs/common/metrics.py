@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -39,6 +39,14 @@ class Metrics:
     def __init__(self, service: str) -> None:
         self.service = service
         self.registry = CollectorRegistry(auto_describe=False)
+        self._others: list[Metrics] = []
+
+    @classmethod
+    def of(cls, service: Service) -> Metrics:
+        """Return the metrics of a service that measures nothing but its loop."""
+        metrics = cls(service.machine.name)
+        metrics.watch(service)
+        return metrics
 
     def counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
         return Counter(PREFIX + name, text, tuple(labels), registry=self.registry)
@@ -57,9 +65,30 @@ class Metrics:
         """Add what every service measures of its loop."""
         self.registry.register(_LoopCollector(service))
 
+    def include(self, others: Iterable[Metrics]) -> None:
+        """Answer also for other services of this process."""
+        self._others.extend(others)
+
     def render(self) -> bytes:
-        """Return the text that Prometheus reads."""
-        return generate_latest(self.registry)
+        """Return the text that Prometheus reads; a metric of several services stands there once."""
+        joined = _Joined([self.registry, *(other.registry for other in self._others)])
+        return generate_latest(joined)
+
+
+class _Joined:
+    """Several registries as one."""
+
+    def __init__(self, registries: Sequence[CollectorRegistry]) -> None:
+        self._registries = registries
+
+    def collect(self) -> Iterable[Metric]:
+        families: dict[str, Metric] = {}
+        for registry in self._registries:
+            for family in registry.collect():
+                known = families.setdefault(family.name, family)
+                if known is not family:
+                    known.samples.extend(family.samples)
+        return families.values()
 
 
 class _LoopCollector(Collector):
