@@ -50,7 +50,7 @@ class NotifyMachine(Machine):
 
     def __init__(self, vault: Vault, settings: NotifySettings) -> None:
         super().__init__()
-        self._teller = Teller(settings.public_url)
+        self._teller = Teller(settings.links_begin)
         self.handlers = {
             HostEnrolled: self.on_host,
             HostChanged: self.on_host,

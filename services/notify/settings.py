@@ -26,8 +26,11 @@ def _read_network(text: str) -> Network:
         raise ValueError(f"{text!r} is not a network; write 127.0.0.0/8,10.0.0.0/8") from None
 
 
+_EVERYWHERE = ("", "0.0.0.0", "[::]")  # noqa: S104  read, not listened on
+
+
 class NotifySettings(DormiceSettings):
-    """Read from DORMICE_DATA, DORMICE_ALLOW_TARGETS and DORMICE_PUBLIC_URL."""
+    """What notify reads of the settings; DORMICE_UI_LISTEN is the ui's."""
 
     data: Path = Path("dormice-data")
     """The state directory; notify keeps `notify.db` and `notify.key` in it."""
@@ -37,15 +40,24 @@ class NotifySettings(DormiceSettings):
     ] = ()  # fmt: skip
     """Networks that messages may reach although they are private."""
 
-    public_url: str = "http://127.0.0.1:8480"
-    """Where people reach the pages: the base of the links in messages."""
+    ui_listen: str = "127.0.0.1:8480"
+    public_url: str | None = None
+    """Where people reach the pages; unset: where the ui listens."""
 
     @field_validator("public_url")
     @classmethod
-    def _check_public_url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
+    def _check_public_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
-        return value.rstrip("/")
+        return value
+
+    @property
+    def links_begin(self) -> str:
+        """Return how the links in messages begin."""
+        if self.public_url is not None:
+            return self.public_url
+        host, _, port = self.ui_listen.rpartition(":")
+        return f"http://{'127.0.0.1' if host in _EVERYWHERE else host}:{port}"
 
     @property
     def database_path(self) -> Path:

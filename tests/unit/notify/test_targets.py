@@ -79,7 +79,7 @@ def test_settings_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("DORMICE_DATA", str(tmp_path))
     settings = NotifySettings.load()
     assert [str(network) for network in settings.allow_targets] == ["127.0.0.0/8", "10.0.0.0/8"]
-    assert settings.public_url == "https://d.example"
+    assert settings.links_begin == "https://d.example/"
     assert settings.database_path == tmp_path / "notify.db"
     monkeypatch.setenv("DORMICE_PUBLIC_URL", "d.example")
     with pytest.raises(SettingsError, match="DORMICE_PUBLIC_URL"):
@@ -158,3 +158,20 @@ def test_addresses_that_make_sense(url):
 def test_addresses_that_do_not(url):
     with pytest.raises(ValueError, match="url"):
         WebhookConfig(url=url)
+
+
+@pytest.mark.parametrize(
+    ("listen", "links"),
+    [
+        ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("0.0.0.0:9000", "http://127.0.0.1:9000"),
+        (":9000", "http://127.0.0.1:9000"),
+        ("[::]:9000", "http://127.0.0.1:9000"),
+        ("[2001:db8::1]:9000", "http://[2001:db8::1]:9000"),
+        ("dormice.example:80", "http://dormice.example:80"),
+    ],
+)
+def test_links_lead_to_where_the_ui_listens_unless_told_otherwise(listen, links):
+    assert NotifySettings.load(ui_listen=listen).links_begin == links
+    told = NotifySettings.load(ui_listen=listen, public_url="https://d.example")
+    assert told.links_begin == "https://d.example"
