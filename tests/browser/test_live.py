@@ -167,3 +167,20 @@ async def test_the_strip_has_one_tab_stop_and_walks_by_day(world: World, page: P
     assert first != second
     await page.keyboard.press("End")
     await expect(strip.locator("[data-day].at")).to_have_count(1)
+
+
+async def test_the_strip_keeps_its_place_through_a_live_change(world: World, page: Page) -> None:
+    host_id = await world.enroll("box")
+    session = await world.hello(host_id)
+    await page.goto(f"{world.ui.url}/hosts/{host_id}")
+    await page.wait_for_selector(LIVE)
+    strip = page.locator("#host-strip")
+    await strip.focus()
+    await page.keyboard.press("Home")
+    said = await strip.locator("output").inner_text()
+    await page.evaluate("document.getElementById('host-strip').dataset.before = 'yes'")
+    await world.goodbye(host_id, session)
+    await expect(page.locator("#host-strip[data-before]")).to_have_count(0)
+    await expect(strip).to_be_focused()
+    await expect(strip.locator("[data-day].at")).to_have_count(1)
+    assert await strip.locator("output").inner_text() == said

@@ -82,17 +82,24 @@
     }
     if (event.key === "Escape") all(".menu-items").forEach((one) => { one.hidden = true; });
   });
+  // Which day each strip stands on: a live swap replaces the strip, and must not lose the place.
+  const places = new Map();
   function walk(strip, event) {
-    const days = all("[data-day]", strip);
-    const now = days.findIndex((one) => one.classList.contains("at"));
-    const last = days.length - 1;
-    const to = { ArrowLeft: now < 0 ? last : now - 1, ArrowRight: now < 0 ? 0 : now + 1, Home: 0, End: last }[event.key];
+    const last = all("[data-day]", strip).length - 1;
+    const now = places.get(strip.id) ?? -1;
+    const to = { ArrowLeft: now < 0 ? last : now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    days[now]?.classList.remove("at");
-    const day = days[Math.min(Math.max(to, 0), last)];
+    places.set(strip.id, Math.min(Math.max(to, 0), last));
+    stand(strip);
+  }
+  function stand(strip) {
+    const day = all("[data-day]", strip)[places.get(strip.id)];
+    if (!day) return;
+    all(".at", strip).forEach((one) => one.classList.remove("at"));
     day.classList.add("at");
     strip.querySelector("output").textContent = day.dataset.text;
   }
+  document.addEventListener("dormice:swapped", () => all("[data-days]").forEach(stand));
   count();
 })();
