@@ -10,7 +10,7 @@ from libs.common.loop.service import Service
 from libs.common.security import Vault
 from libs.common.store.database import Database
 from services.notify import delivering
-from services.notify.courier import PLACES, Courier
+from services.notify.courier import Courier
 from services.notify.machine import NotifyMachine
 from services.notify.settings import NotifySettings
 from services.notify.targets import Resolver, TargetGuard, open_pool
@@ -24,7 +24,7 @@ class Notify:
         resolver: Resolver | None = None,
     ) -> None:  # fmt: skip
         guard = TargetGuard(settings.allow_targets, resolver)
-        self._pool = open_pool(guard, max_connections=PLACES)
+        self._pool = open_pool(guard)
         courier = Courier(self._pool, vault, clock)
         database = Database(settings.database_path, NotifyMachine.package)
         self.service = Service(

@@ -1,7 +1,7 @@
 """Carries out the effect `send`: reads the message and its sealed address, and sends it.
 
-Channels are independent: each has places of its own, and there are enough of them in all that one
-that hangs keeps no other waiting.
+Channels are independent: each has places of its own, and nothing else to wait for, so that however
+many hang, no other waits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from services.notify.store import Channel
 log = structlog.get_logger()
 
 PLACES_PER_CHANNEL = 4
-PLACES = 64
 
 Query = Callable[[sqlite3.Connection], tuple[Channel, dict[str, Any]] | None]
 Read = Callable[[Query], Awaitable[tuple[Channel, dict[str, Any]] | None]]
@@ -37,15 +36,14 @@ class Courier:
 
     def __init__(self, pool: httpcore.AsyncConnectionPool, vault: Vault, clock: Clock) -> None:
         self._pool, self._vault, self._clock = pool, vault, clock
-        self._places = asyncio.Semaphore(PLACES)
-        self._of_channel: defaultdict[str, asyncio.Semaphore] = defaultdict(
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(PLACES_PER_CHANNEL)
         )
 
     async def send(self, delivery_id: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Try the delivery once; return its outcome (see delivering.on_sent)."""
         channel_id = str(payload["channel_id"])
-        async with self._of_channel[channel_id], self._places:
+        async with self._places[channel_id]:
             started = monotonic_seconds()
             outcome = await self._try(delivery_id, channel_id)
         log.info(

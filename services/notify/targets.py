@@ -32,6 +32,7 @@ Resolve = Callable[[str], Sequence[Address]]
 
 SECONDS_PER_ADDRESS = 3.0
 KEEP_CONNECTION_SECONDS = 5.0
+IDLE_CONNECTIONS = 64
 
 
 def resolve(host: str) -> Sequence[Address]:
@@ -185,15 +186,16 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-def open_pool(guard: TargetGuard, max_connections: int) -> httpcore.AsyncConnectionPool:
+def open_pool(guard: TargetGuard) -> httpcore.AsyncConnectionPool:
     """Return a pool that follows no redirect, keeps no cookie, uses no proxy and logs no URL.
 
-    That is why it is httpcore's and not an httpx client, which does all four or some of it.
+    That is why it is httpcore's and not an httpx client, which does all four or some of it. It opens
+    as many connections as are asked for: a bound would have one channel wait for another's.
     """
     return httpcore.AsyncConnectionPool(
         ssl_context=trust(),
-        max_connections=max_connections,
-        max_keepalive_connections=max_connections,
+        max_connections=None,
+        max_keepalive_connections=IDLE_CONNECTIONS,
         keepalive_expiry=KEEP_CONNECTION_SECONDS,
         network_backend=GuardedBackend(guard),
     )

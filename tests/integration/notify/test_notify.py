@@ -133,6 +133,21 @@ async def test_a_channel_that_hangs_keeps_no_other_waiting(
         assert len(hanging.received) == 4
 
 
+async def test_however_many_channels_hang_another_gets_its_messages(
+    running: Running, outside: Outside, receiver: WebhookReceiver
+) -> None:
+    async with WebhookReceiver() as hanging:
+        hanging.default = HANG
+        for number in range(20):
+            await outside.add_channel(f"hangs-{number}", hanging.url)
+        await outside.publish(raised(*(make_alert(f"a{n}", f"h{n}") for n in range(4))))
+        await hanging.wait_for(80)
+        await outside.add_channel("works", receiver.url)
+        await outside.publish(raised(make_alert("last", "h-last")))
+        await receiver.wait_for(1, timeout_seconds=5)
+        assert hanging.most_in_flight == 80
+
+
 async def test_an_outage_is_told_once_and_ended_once(
     running: Running, outside: Outside, receiver: WebhookReceiver
 ) -> None:

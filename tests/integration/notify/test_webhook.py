@@ -42,7 +42,7 @@ class Names:
 def pool_for(
     names: Names | None = None, allowed: Sequence[Network] = LOOPBACK
 ) -> httpcore.AsyncConnectionPool:
-    return open_pool(TargetGuard(allowed, Resolver(names) if names else None), 64)
+    return open_pool(TargetGuard(allowed, Resolver(names) if names else None))
 
 
 async def post(
