@@ -61,16 +61,15 @@ def compose_release(
 
 
 def compose_outage_over(
-    delivery_id: str, outage: Alert, still_away: Sequence[str], public_url: str
+    delivery_id: str, news: News, outage: Alert, still_away: Sequence[str], public_url: str
 ) -> dict[str, Any]:
-    """Return the one message of an ended outage that leaves nothing to list on this channel.
+    """Return the one message of an ended outage that leaves no alert of a host to list here.
 
-    `still_away` names hosts that have no alert of their own (yet).
+    `still_away` names hosts that have none (yet), or none that this channel wants.
     """
-    text = sentence(News.RESOLVED, outage)
-    if still_away:
-        text = f"{text}; {_still_away(still_away)}"
-    return _body(delivery_id, News.RESOLVED, [alert_view(outage, public_url)], text)
+    text = f"{_ended(outage)}; {_still_away(still_away)}" if still_away else sentence(news, outage)
+    more = 0 if news is News.SUMMARY else None
+    return _body(delivery_id, news, [alert_view(outage, public_url)], text, more=more)
 
 
 def compose_test(delivery_id: str, channel_name: str) -> dict[str, Any]:

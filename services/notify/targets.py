@@ -189,8 +189,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 def open_pool(guard: TargetGuard) -> httpcore.AsyncConnectionPool:
     """Return a pool that follows no redirect, keeps no cookie, uses no proxy and logs no URL.
 
-    That is why it is httpcore's and not an httpx client, which does all four or some of it. It opens
-    as many connections as are asked for: a bound would have one channel wait for another's.
+    That is why it is httpcore's and not an httpx client, which does all four or some of it. It
+    opens as many connections as are asked for: a bound would have one channel wait for another.
     """
     return httpcore.AsyncConnectionPool(
         ssl_context=trust(),

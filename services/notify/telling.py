@@ -51,8 +51,8 @@ class Teller:
     def release(self, tx: Tx, outage: Alert, still_away: Collection[str]) -> None:
         """Send the one message that ends the outage on each channel.
 
-        It is a `summary` of the hosts still away, or, where there is none to list, `resolved` on
-        the channels that were told of the outage.
+        Nobody is away: `resolved`. Else a `summary` of the hosts still away; where none of them may
+        be listed, it goes to the channels that were told of the outage, and says it in words.
         """
         freed = store.release_held(tx, outage.id)
         away = [_named(tx, alert) for alert in freed if alert.host_id in set(still_away)]
@@ -68,7 +68,7 @@ class Teller:
                 self._queue_summary(tx, channel, outage, wanted)
             elif told:
                 self._queue_outage_over(tx, channel, outage, still_away)
-        _explain(tx, News.RESOLVED, outage, verdicts)
+        _explain(tx, News.SUMMARY if still_away else News.RESOLVED, outage, verdicts)
         _explain_released(tx, freed, named)
 
     def _queue_summary(self, tx: Tx, channel: Channel, outage: Alert, away: list[Alert]) -> None:
@@ -81,10 +81,11 @@ class Teller:
     def _queue_outage_over(
         self, tx: Tx, channel: Channel, outage: Alert, still_away: Collection[str]
     ) -> None:
-        new_id = policy.delivery_id(channel.id, News.RESOLVED, outage)
+        news = News.SUMMARY if still_away else News.RESOLVED
+        new_id = policy.delivery_id(channel.id, news, outage)
         names = store.names_of(tx, still_away)
-        body = message.compose_outage_over(new_id, outage, names, self._public_url)
-        delivering.enqueue(tx, NewDelivery(new_id, channel.id, News.RESOLVED, (outage.id,), body))
+        body = message.compose_outage_over(new_id, news, outage, names, self._public_url)
+        delivering.enqueue(tx, NewDelivery(new_id, channel.id, news, (outage.id,), body))
 
 
 def _wants(tx: Tx, channel: Channel, alert: Alert) -> bool:

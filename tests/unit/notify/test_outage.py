@@ -122,7 +122,7 @@ def test_each_channel_gets_the_summary_that_its_filter_wants(world):
     world.answer_all()
     assert world.states(everything) == ["raised delivered", "summary delivered"]
     assert world.states(one_host) == ["summary delivered"]
-    assert world.states(outages) == ["raised delivered", "resolved delivered"]
+    assert world.states(outages) == ["raised delivered", "summary delivered"]
     assert world.states(nothing) == []
     world.publish(*(resolved(alert) for alert in alerts))
     world.answer_all()
@@ -137,7 +137,8 @@ def test_hosts_away_without_an_alert_are_said_in_words(world):
     world.answer()
     world.publish(resolved(outage(), still_away=("h9",)))
     body = world.message(world.handed_out[0])
-    assert body["event"] == "resolved"
+    assert body["event"] == "summary"
+    assert ([view["id"] for view in body["alerts"]], body["more"]) == (["o1"], 0)
     assert body["summary"].endswith("1 host is still away: h9")
 
 
@@ -147,7 +148,7 @@ def test_an_alert_raised_before_the_outage_goes_its_own_way(world):
     world.publish(*raised(early, outage(), *held(5)))
     world.publish(resolved(early))
     world.publish(resolved(outage(), still_away=("h0",)))
-    assert world.answer_all() == ["raised:a0", "raised:o1", "resolved:a0", "resolved:o1"]
+    assert world.answer_all() == ["raised:a0", "raised:o1", "resolved:a0", "summary:o1"]
 
 
 def test_a_hold_by_an_outage_that_is_over_holds_nothing(world):
