@@ -6,8 +6,9 @@ from typing import Any
 
 from libs.common.clock import to_micros
 from libs.common.events import job
+from libs.common.events.alert import AlertKind
 from libs.common.loop.tx import Tx
-from services.ui import store, store_jobs
+from services.ui import store, store_alerts, store_jobs
 
 
 def on_job_requested(tx: Tx, event: job.JobRequested) -> None:
@@ -45,7 +46,9 @@ def on_job_started(tx: Tx, event: job.JobStarted) -> None:
 
 
 def on_job_finished(tx: Tx, event: job.JobFinished) -> None:
-    store_jobs.finish(tx, event)
+    is_news = store_jobs.finish(tx, event)
+    if is_news and event.status is job.JobStatus.FAILED and event.last_attempt:
+        store_alerts.see_again(tx, event, f"{event.kind}_failed")
     _job_changed(tx, event)
 
 
@@ -55,6 +58,8 @@ def on_job_interrupted(tx: Tx, event: job.JobInterrupted) -> None:
         store_jobs.update(
             tx, event.job_id, status="interrupted", finished_at=to_micros(event.at), percent=None
         )
+        if event.last_attempt:
+            store_alerts.see_again(tx, event, f"{event.kind}_failed")
     _job_changed(tx, event)
 
 
@@ -65,6 +70,8 @@ def on_job_abandoned(tx: Tx, event: job.JobAbandoned) -> None:
             tx, event.job_id, status="abandoned", finished_at=to_micros(event.at), pending=0,
             error=event.reason,
         )  # fmt: skip
+        if event.loud:
+            store_alerts.see_again(tx, event, AlertKind.PENDING_RUN_ABANDONED)
     _job_changed(tx, event)
 
 

@@ -6,6 +6,7 @@ import json
 
 from libs.common.clock import to_micros
 from libs.common.events.alert import Alert, AlertKind, NotificationEvent
+from libs.common.events.job import JobEvent
 from libs.common.loop.tx import Tx
 from services.ui import policy
 
@@ -40,6 +41,17 @@ def save_alert(tx: Tx, alert: Alert, reason: str | None = None) -> bool:
         _let_go(tx, alert)
     tx.signal("alert", alert.id)
     return True
+
+
+def see_again(tx: Tx, event: JobEvent, kind: str) -> None:
+    """What `event` tells is seen again, if its alert is open; no other event says so (R7)."""
+    seen = tx.db.execute(
+        "UPDATE alert SET last_seen_at = max(last_seen_at, ?) WHERE host_id = ? AND kind = ? "
+        "AND dedup_key = ? AND state <> 'resolved' RETURNING id",
+        (to_micros(min(tx.time, tx.now)), event.host_id, kind, event.source_group_id or ""),
+    )
+    for (alert_id,) in seen.fetchall():
+        tx.signal("alert", alert_id)
 
 
 def _let_go(tx: Tx, alert: Alert) -> None:

@@ -56,11 +56,11 @@ def save_progress(tx: Tx, job_id: str, percent: float | None, seconds_left: floa
     return bool(done.rowcount)
 
 
-def finish(tx: Tx, event: JobFinished) -> None:
-    """Note the end of a job, once, and what it means for its source group."""
+def finish(tx: Tx, event: JobFinished) -> bool:
+    """Note the end of a job and what it means for its source group; say whether it was news."""
     job = ensure(tx, event, event.started_at or event.finished_at)
     if job["status"] not in GIVES_WAY:
-        return
+        return False
     started = to_micros(event.started_at) if event.started_at else job["started_at"]
     update(
         tx, event.job_id, status=event.status.value, started_at=started, pending=0,
@@ -72,6 +72,7 @@ def finish(tx: Tx, event: JobFinished) -> None:
             tx, event.host_id, event.source_group_id, event.job_id, event.status.value,
             to_micros(event.finished_at),
         )  # fmt: skip
+    return True
 
 
 def take_answer(tx: Tx, job_id: str, answer: Mapping[str, Any] | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -386,6 +386,45 @@ def test_a_condition_that_holds_was_last_seen_now() -> None:
         for one in queries.list_alerts(fleet.db, AlertFilter("open"), now=fleet.now).items
     }
     assert shown == {"agent_offline": START + HOUR, "check_failed": START}
+
+
+def last_seen_of(fleet: Rig, alert_id: str = "A1") -> datetime:
+    found = queries.find_alert(fleet.db, alert_id, now=fleet.now)
+    assert found is not None
+    return found.last_seen_at
+
+
+def test_r7_the_same_failure_again_moves_last_seen_of_its_open_alert() -> None:
+    fleet = rig()
+    failed = finished(status=JobStatus.FAILED)
+    fleet.publish(failed, AlertRaised(alert=alert(AlertKind.BACKUP_FAILED, dedup_key="g1")))
+    fleet.advance(HOUR)
+    fleet.redeliver([failed])
+    fleet.publish(
+        finished("j2", JobStatus.FAILED, source_group_id="g2"),
+        finished("j3", JobStatus.FAILED, last_attempt=False),
+        finished("j4", JobStatus.CANCELLED),
+        JobInterrupted.model_validate(job_facts("j5", at=fleet.now)),
+    )
+    assert last_seen_of(fleet) == START
+    fleet.publish(finished("j6", JobStatus.FAILED))
+    assert last_seen_of(fleet) == START + HOUR
+    fleet.advance(HOUR)
+    again = JobInterrupted.model_validate(job_facts("j7", at=fleet.now, last_attempt=True))
+    fleet.publish(again)
+    assert last_seen_of(fleet) == START + 2 * HOUR
+
+
+def test_r7_r17_the_next_abandoned_run_moves_last_seen_of_its_open_alert() -> None:
+    fleet = rig()
+    abandoned = alert(AlertKind.PENDING_RUN_ABANDONED, dedup_key="g1")
+    fleet.publish(AlertRaised(alert=abandoned))
+    fleet.advance(HOUR)
+    given = {"at": fleet.now, "reason": "declined"}
+    fleet.publish(JobAbandoned.model_validate(job_facts("j1", **given, loud=False)))
+    assert last_seen_of(fleet) == START
+    fleet.publish(JobAbandoned.model_validate(job_facts("j2", **given, loud=True)))
+    assert last_seen_of(fleet) == START + HOUR
 
 
 def test_who_was_told_of_an_alert() -> None:
