@@ -70,8 +70,11 @@ class PatchChannel(Arguments):
 
 
 class ListDeliveries(Arguments):
+    """`before`: only those that were queued before this delivery."""
+
     channel_id: str
-    limit: int = Field(default=100, ge=1, le=1000)
+    limit: int = Field(default=100, ge=1, le=1001)
+    before: str | None = None
 
 
 class ChannelVerbs:
@@ -107,7 +110,7 @@ class ChannelVerbs:
             delivering.retry_now(tx, after.id)
         _audit(tx, actor, "channel.changed", after.id,
                before=audited_view(before, old), after=audited_view(after, config))  # fmt: skip
-        return self._view(tx, store.get_channel(tx.db, after.id))
+        return self._view(tx, actor, store.get_channel(tx.db, after.id))
 
     def delete(self, tx: Tx, actor: Actor, asked: OfChannel) -> dict[str, Any]:
         """What has not been sent yet is dropped. Raises: ChannelNotFound."""
@@ -118,12 +121,12 @@ class ChannelVerbs:
         _audit(tx, actor, "channel.deleted", channel.id, before=before, after={"dropped": dropped})
         return {}
 
-    def list_all(self, tx: Tx, _actor: Actor, _asked: NoArguments) -> list[dict[str, Any]]:
-        return [self._view(tx, channel) for channel in store.list_channels(tx.db)]
+    def list_all(self, tx: Tx, actor: Actor, _asked: NoArguments) -> list[dict[str, Any]]:
+        return [self._view(tx, actor, channel) for channel in store.list_channels(tx.db)]
 
-    def get(self, tx: Tx, _actor: Actor, asked: OfChannel) -> dict[str, Any]:
+    def get(self, tx: Tx, actor: Actor, asked: OfChannel) -> dict[str, Any]:
         """Raises: ChannelNotFound."""
-        return self._view(tx, store.get_channel(tx.db, asked.id))
+        return self._view(tx, actor, store.get_channel(tx.db, asked.id))
 
     def test(self, tx: Tx, actor: Actor, asked: OfChannel) -> dict[str, Any]:
         """Queue a test message: it takes the way of every other. Raises: ChannelNotFound."""
@@ -135,9 +138,13 @@ class ChannelVerbs:
         return {"delivery_id": new_id}
 
     def deliveries(self, tx: Tx, _actor: Actor, asked: ListDeliveries) -> list[dict[str, Any]]:
-        """Newest first. Raises: ChannelNotFound."""
+        """Newest first. Raises: ChannelNotFound, BadInput."""
         channel = store.get_channel(tx.db, asked.channel_id)
-        return [delivery_view(row) for row in queue.latest(tx.db, channel.id, asked.limit)]
+        edge = None if asked.before is None else queue.find(tx.db, asked.before)
+        if asked.before is not None and (edge is None or edge.channel_id != channel.id):
+            raise BadInput("before names no delivery of this channel")
+        found = queue.latest(tx.db, channel.id, asked.limit, edge.place if edge else None)
+        return [delivery_view(row) for row in found]
 
     def _check(self, config: WebhookConfig) -> WebhookConfig:
         """An address given as a number is judged at once; a name on every connect."""
@@ -156,8 +163,8 @@ class ChannelVerbs:
         except SecretUnreadable:
             return None
 
-    def _view(self, tx: Tx, channel: Channel) -> dict[str, Any]:
-        return channel_view(tx, channel, self._find_config(channel))
+    def _view(self, tx: Tx, actor: Actor, channel: Channel) -> dict[str, Any]:
+        return channel_view(tx, channel, self._find_config(channel), actor.role)
 
 
 def verbs(vault: Vault, allowed: Sequence[Network]) -> dict[str, Verb]:

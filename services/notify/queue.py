@@ -217,12 +217,14 @@ def unended(tx: Tx, channel_id: str) -> list[str]:
     return [delivery_id for (delivery_id,) in rows]
 
 
-def latest(db: sqlite3.Connection, channel_id: str, limit: int) -> list[Delivery]:
-    """Return the channel's deliveries, newest first."""
+def latest(
+    db: sqlite3.Connection, channel_id: str, limit: int, before: int | None = None
+) -> list[Delivery]:
+    """Return the channel's deliveries, newest first, those before a place only."""
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? AND place < ? "  # noqa: S608
         "ORDER BY place DESC LIMIT ?",
-        (channel_id, limit),
+        (channel_id, 2**62 if before is None else before, limit),
     )
     return [_delivery(row) for row in rows]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import httpx
-
+from libs.common.loop.machine import Role
 from libs.common.loop.tx import Tx
 from services.notify import queue
 from services.notify.queue import Delivery, State
@@ -16,14 +15,18 @@ from services.notify.webhook_config import WebhookConfig, shown_url, site_of
 _QUEUED = frozenset({State.BLOCKED, State.READY})
 
 
-def channel_view(tx: Tx, channel: Channel, config: WebhookConfig | None) -> dict[str, Any]:
+def channel_view(
+    tx: Tx, channel: Channel, config: WebhookConfig | None, role: Role
+) -> dict[str, Any]:
     """Return a channel with how it is doing; `config` None: it cannot be opened with our key.
 
+    Many an address is itself the secret that lets one post there: only admins see the whole (R20).
     `in_trouble`: the last try did not work. `last_failed_at`: a message was given up.
     """
     shown = None
     if config is not None:
-        shown = {"url": shown_url(config.url), "has_secret": config.secret is not None}
+        url = shown_url(config.url) if role == "admin" else f"{site_of(config.url)}/…"
+        shown = {"url": url, "has_secret": config.secret is not None}
     return {
         "id": channel.id,
         "name": channel.name,
@@ -61,7 +64,7 @@ def audited_view(channel: Channel, config: WebhookConfig | None) -> dict[str, An
     return {
         "name": channel.name,
         "kind": channel.kind,
-        "site": None if config is None else site_of(httpx.URL(config.url)),
+        "site": None if config is None else site_of(config.url),
         "has_secret": config is not None and config.secret is not None,
         "filter": _filter_view(channel),
     }

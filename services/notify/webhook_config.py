@@ -46,6 +46,7 @@ def shown_url(url: str) -> str:
     return str(httpx.URL(url).copy_with(userinfo=b"", fragment=None))
 
 
-def site_of(url: httpx.URL) -> str:
+def site_of(url: str) -> str:
     """Return scheme, host and port only."""
-    return str(httpx.URL(scheme=url.scheme, host=url.host, port=url.port))
+    whole = httpx.URL(url)
+    return str(httpx.URL(scheme=whole.scheme, host=whole.host, port=whole.port))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from libs.common.errors import BadInput
 from libs.common.events.alert import AlertKind
-from libs.common.events.host import Audit, HostRecord
+from libs.common.events.host import Actor, Audit, HostRecord
 from libs.common.security import Vault
 from libs.common.testing.rig import ADMIN, START
 from services.notify.channels import verbs
@@ -44,6 +44,31 @@ def test_a_channel_is_shown_without_what_is_secret(world):
     assert (shown["name"], shown["kind"], shown["pending"]) == ("ops", "webhook", 0)
     assert not shown["in_trouble"]
     assert world.ask("list_channels") == [shown]
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_r20_only_an_admin_sees_the_whole_address(world, role):
+    channel = world.channel()
+    reader = Actor(kind="token", id="t1", name="bob", role=role)
+    shown = world.ask("get_channel", reader, id=channel)
+    assert shown["config"] == {"url": "http://127.0.0.1:9/…", "has_secret": True}
+    assert world.ask("list_channels", reader) == [shown]
+
+
+def test_deliveries_are_read_on_from_one_of_them(world):
+    channel, other = world.channel(), world.channel("other")
+    ids = [world.ask("test_channel", id=channel)["delivery_id"] for _ in range(3)]
+    world.ask("test_channel", id=other)
+
+    def listed(**more):
+        return [row["id"] for row in world.ask("deliveries", channel_id=channel, **more)]
+
+    assert listed(limit=2) == [ids[2], ids[1]]
+    assert listed(limit=2, before=ids[1]) == [ids[0]]
+    assert listed(before=ids[0]) == []
+    for unknown in ("nope", ids[0]):
+        with pytest.raises(BadInput, match="before"):
+            world.ask("deliveries", channel_id=other, before=unknown)
 
 
 def test_r20_no_secret_is_in_file_event_effect_or_decision(world):
