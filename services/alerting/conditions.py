@@ -23,6 +23,14 @@ from services.alerting.store import Host
 
 OFFLINE, STALE = AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE
 
+_OFFLINE_ENDS = {
+    OfflineVerdict.ONLINE: ResolveReason.HOST_RETURNED,
+    OfflineVerdict.INTERMITTENT: ResolveReason.MODE_CHANGED,
+}
+_OFFLINE_RULES = {
+    OfflineVerdict.INTERMITTENT: "R4",
+    OfflineVerdict.NOT_OBSERVED: "R10",
+}
 _STALE_ENDS = {
     StaleVerdict.FRESH: ResolveReason.THRESHOLD_CHANGED,
     StaleVerdict.NO_SCHEDULE: ResolveReason.SCHEDULE_DISABLED,
@@ -80,21 +88,23 @@ class Conditions(Facts):
 
     def on_offline_due(self, tx: Tx, host_id: str, _: datetime) -> None:
         host = store.find_present(tx, host_id)
-        if host is None or rows.find_open(tx, host_id, OFFLINE) is not None:
+        if host is None:
             return
         state, watch = self.state(tx, host), self.watch(tx)
         verdict = policy.assess_offline(state, watch, tx.now)
-        if verdict is OfflineVerdict.DUE:
+        rule = _OFFLINE_RULES.get(verdict, "R5")
+        known = rows.find_open(tx, host_id, OFFLINE)
+        if known is not None:
+            _end_or_keep(tx, known, _OFFLINE_ENDS.get(verdict), verdict, rule)
+        elif verdict is OfflineVerdict.DUE:
             self._unless_muted(tx, host, OFFLINE, lambda: self._raise_offline(tx, host, state))
         elif verdict in (OfflineVerdict.TOO_EARLY, OfflineVerdict.NOT_OBSERVED):
             at = policy.next_offline_look(state, watch, tx.now)
             tx.schedule(OFFLINE, host_id, at)
-            rule = "R5" if verdict is OfflineVerdict.TOO_EARLY else "R10"
             tx.decide(host_id, "no_alert_yet", verdict.value, rule=rule, kind=OFFLINE, at=at,
                       last_seen=host.last_seen, listening_since=watch.period_start,
                       gateway_lost_at=state.gateway_lost_at)  # fmt: skip
-        elif verdict is not OfflineVerdict.ONLINE:
-            rule = "R4" if verdict is OfflineVerdict.INTERMITTENT else "R5"
+        else:
             _explain_no_alert(tx, host, OFFLINE, verdict, rule)
 
     def _raise_offline(self, tx: Tx, host: Host, state: HostState) -> None:
@@ -138,23 +148,16 @@ class Conditions(Facts):
         state, watch = self.state(tx, host), self.watch(tx)
         verdict = self.assess_stale(tx, host)
         known = rows.find_open(tx, host_id, STALE)
-        if known is not None and verdict is StaleVerdict.REPORTS_AWAITED:
-            tx.schedule(STALE, host_id, policy.reports_awaited_until(watch, tx.now))
-            return  # It stays open until its reports are here, or the wait is over.
         if known is not None:
-            self._end_stale(tx, known, verdict)
+            _end_or_keep(tx, known, _STALE_ENDS.get(verdict), verdict, "R6")
         elif verdict is StaleVerdict.DUE:
             self._unless_muted(tx, host, STALE, lambda: self._raise_stale(tx, host, state))
-            return
-        elif state.last_success_at is not None or verdict is StaleVerdict.NEVER_BACKED_UP:
+        else:
             _explain_no_alert(tx, host, STALE, verdict, "R6")
-        if verdict in (StaleVerdict.FRESH, StaleVerdict.REPORTS_AWAITED):
+        if known is not None and verdict is StaleVerdict.REPORTS_AWAITED:
+            tx.schedule(STALE, host_id, policy.reports_awaited_until(watch, tx.now))
+        elif verdict in (StaleVerdict.FRESH, StaleVerdict.REPORTS_AWAITED):
             self.expect_staleness(tx, host)
-
-    def _end_stale(self, tx: Tx, known: Alert, verdict: StaleVerdict) -> None:
-        """One that still holds stays open."""
-        if verdict in _STALE_ENDS:
-            alerts.resolve(tx, known, _STALE_ENDS[verdict], rule="R6")
 
     def _raise_stale(self, tx: Tx, host: Host, state: HostState) -> None:
         assert host.last_success_at is not None
@@ -218,6 +221,19 @@ class Conditions(Facts):
         if at is None:
             return None
         return kind, max(at, rows.find_mute(tx, host.id, kind) or at, tx.now)
+
+
+def _end_or_keep(
+    tx: Tx, known: Alert, reason: ResolveReason | None, verdict: OfflineVerdict | StaleVerdict,
+    rule: str,
+) -> None:  # fmt: skip
+    """An alert is open already: it ends for `reason`, or (None) stays as it is."""
+    if reason is not None:
+        alerts.resolve(tx, known, reason, rule=rule)
+        return
+    assert known.host_id is not None
+    tx.decide(known.host_id, "alert_stands", f"{known.kind} stays open: {verdict.value}",
+              rule=rule, kind=known.kind, alert_id=known.id)  # fmt: skip
 
 
 def _explain_no_alert(

@@ -37,6 +37,9 @@ FAILURES = {
     JobKind.CHECK: AlertKind.CHECK_FAILED,
     JobKind.PRUNE: AlertKind.PRUNE_FAILED,
 }
+ENDED_BY_BACKUP = (AlertKind.BACKUP_FAILED, AlertKind.PENDING_RUN_ABANDONED)
+"""What a successful backup of the same source group ends."""
+
 LONGEST_ERROR = 300
 
 
@@ -102,12 +105,12 @@ class Jobs:
         if kind is None:
             return
         key = event.source_group_id or ""
-        rows.drop_untold(tx, host.id, kind, key)
         if event.kind is not JobKind.BACKUP:
+            rows.drop_untold(tx, host.id, kind, key)
             alerts.resolve_open(tx, host.id, kind, ResolveReason.JOB_SUCCEEDED, key=key, rule="R9")
             return
-        rows.drop_untold(tx, host.id, AlertKind.PENDING_RUN_ABANDONED, key)
-        for told in (kind, AlertKind.PENDING_RUN_ABANDONED):
+        for told in ENDED_BY_BACKUP:
+            rows.drop_untold(tx, host.id, told, key)
             reason = ResolveReason.BACKUP_SUCCEEDED
             alerts.resolve_open(tx, host.id, told, reason, key=key, rule="R9")
         self._freshen(tx, host, min(event.finished_at, tx.time, tx.now))

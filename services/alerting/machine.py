@@ -44,7 +44,7 @@ from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
 from services.alerting.conditions import OFFLINE, STALE, Conditions
 from services.alerting.hosts import UNTOLD, Hosts, take_record
-from services.alerting.jobs import Jobs
+from services.alerting.jobs import ENDED_BY_BACKUP, Jobs
 from services.alerting.policy import Status
 from services.alerting.requests import Requests
 from services.alerting.settings import AlertingSettings
@@ -99,12 +99,12 @@ class AlertingMachine(Machine):
         watch_store.forget_gateways(tx)
         for data in buckets.get("hosts", {}).values():
             take_record(tx, HostRecord.model_validate_json(data))
+        for data in buckets.get(alerts.BUCKET, {}).values():
+            _take_alert(tx, Alert.model_validate_json(data))
         for data in buckets.get("sessions", {}).values():
             _take_session(tx, json.loads(data))
         for data in buckets.get("backups", {}).values():
             _take_backup(tx, json.loads(data))
-        for data in buckets.get(alerts.BUCKET, {}).values():
-            _take_alert(tx, Alert.model_validate_json(data))
         for host in store.list_hosts(tx):
             if rows.list_open(tx, host.id):
                 self._conditions.look(tx, host)
@@ -154,13 +154,17 @@ def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
 
 
 def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
-    """Take a group's last success from jobs."""
+    """Take a group's last success from jobs; it ends what was told of the group before it (R9)."""
     host = store.find_present(tx, value["host_id"])
     if host is None or value.get("last_success_at") is None:
         return
     success_at = min(datetime.fromisoformat(value["last_success_at"]), tx.now)
     if host.last_success_at is None or success_at > host.last_success_at:
         store.save_host(tx, replace(host, last_success_at=success_at))
+    for kind in ENDED_BY_BACKUP:
+        alert = rows.find_open(tx, host.id, kind, value["source_group_id"])
+        if alert is not None and alert.last_seen_at < success_at:
+            alerts.resolve(tx, alert, ResolveReason.BACKUP_SUCCEEDED, rule="R9")
 
 
 def _take_alert(tx: Tx, alert: Alert) -> None:
@@ -170,3 +174,6 @@ def _take_alert(tx: Tx, alert: Alert) -> None:
         follow.take(tx, alert)
     elif known is None or known.state is AlertState.RESOLVED:
         tx.put(alerts.BUCKET, alert.id, None)
+        return
+    if alert.host_id is not None and store.find_present(tx, alert.host_id) is None:
+        alerts.resolve(tx, known or alert, ResolveReason.HOST_REMOVED)

@@ -63,10 +63,10 @@ def _raise(tx: Tx, gone: list[str], were_online: int) -> str:
 
 
 def restore(tx: Tx, alert: Alert) -> None:
-    """Begin to follow a mass outage that has been raised."""
+    """Begin to follow a mass outage that has been raised; hosts may be back already."""
     rows.save_outage(tx, OutageRow(alert.id, alert.raised_at, None))
     rows.add_members(tx, alert.id, alert.facts["hosts"])
-    tx.schedule(DEADLINE, alert.id, alert.raised_at + policy_outage.LONGEST)
+    tx.schedule(DEADLINE, alert.id, tx.now)
 
 
 def on_return(tx: Tx, host_id: str) -> None:
@@ -98,7 +98,10 @@ def on_due(tx: Tx, alert_id: str, _: datetime) -> None:
     outage = Outage(members, len(away), row.raised_at, row.last_return_at)
     verdict = policy_outage.assess_release(outage, tx.now)
     if verdict is ReleaseVerdict.GOES_ON:
-        tx.schedule(DEADLINE, alert_id, policy_outage.next_release_look(outage, tx.now))
+        at = policy_outage.next_release_look(outage, tx.now)
+        tx.schedule(DEADLINE, alert_id, at)
+        tx.decide(FLEET, "outage_goes_on", verdict.value, rule="R5", alert_id=alert_id,
+                  away=len(away), members=members, at=at)  # fmt: skip
     else:
         end(tx, alert, _REASONS[verdict])
 

@@ -177,6 +177,7 @@ def test_r5_ten_percent_are_not_few() -> None:
     come_back(rig, *ids(18))
     rig.advance(30 * MINUTE)
     assert held(rig) == ["s018", "s019"]
+    assert "outage_goes_on" in rig.decisions("alerting", "fleet")
 
 
 def test_r5_over_after_an_hour() -> None:

@@ -1,4 +1,4 @@
-"""R18, R10: a new file, a wiped log, a rebuild; everything decided stands in the log (R19)."""
+"""R18, R10: a new file, a wiped log, a restart with other thresholds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from libs.common.clock import TICK, to_rfc3339
 from libs.common.events.agent import OfflineReason
 from libs.common.events.alert import AlertResolved
 from libs.common.loop.core import Core
-from libs.common.testing.rig import ADMIN, Rig
+from libs.common.testing.rig import Rig
 from services.alerting.machine import AlertingMachine
 from services.alerting.settings import AlertingSettings
 from tests.unit.alerting.kit import (
@@ -22,12 +22,10 @@ from tests.unit.alerting.kit import (
     beat,
     enrolled,
     failed,
-    finished,
     hello,
     laptop,
     listening,
     lost,
-    mode_changed,
     offline,
     open_alerts,
     open_kinds,
@@ -35,9 +33,8 @@ from tests.unit.alerting.kit import (
     record,
     silent_server,
     sleeping_laptop,
-    synced,
 )
-from tests.unit.alerting.test_outage import come_back, fall_silent, fleet, ids
+from tests.unit.alerting.test_outage import fall_silent, fleet, ids
 
 
 def new_service(buckets: dict, at=START) -> Rig:
@@ -125,11 +122,64 @@ def test_r7_r18_a_new_file_keeps_the_open_alerts() -> None:
     assert rig.last(AlertResolved).alert.id == alert_id
 
 
+def back_since(at) -> dict[str, bytes]:
+    now = to_rfc3339(at)
+    return session(status="online", session="s9", connection=9, since=now, last_seen=now,
+                   reason=None)  # fmt: skip
+
+
+def ends(rig: Rig) -> list[tuple[str, str]]:
+    return sorted((end.alert.kind, end.reason) for end in rig.of(AlertResolved))
+
+
+def test_r4_r5_a_new_file_ends_the_open_alerts_that_are_over_by_the_buckets() -> None:
+    old = silent_server()
+    old.advance(HOUR)
+    now = old.now
+    for hosts_now, session_now, reason in (
+        (hosts(record()), back_since(now), "host_returned"),
+        (hosts(laptop(version=2)), session(), "mode_changed"),
+        (hosts(record(version=2, removed=True)), {}, "host_removed"),
+    ):
+        rig = new_service({"hosts": hosts_now, "sessions": session_now, **old.buckets}, at=now)
+        beat(rig, since=START)
+        assert ends(rig) == [("agent_offline", reason)]
+        assert open_alerts(rig) == []
+        assert rig.buckets["alerts"] == {}
+
+
+def test_r9_a_new_file_ends_the_failures_that_a_later_backup_undid() -> None:
+    old = sleeping_laptop()
+    old.publish(failed(START, "j2"), failed(START, "j3", source_group_id="g2"))
+    buckets = {"hosts": hosts(laptop()), "sessions": session(), **old.buckets}
+    rig = new_service({**buckets, "backups": backup(START)}, at=START + HOUR)
+    assert len(open_alerts(rig)) == 2
+    rig = new_service({**buckets, "backups": backup(START + MINUTE)}, at=START + HOUR)
+    assert [alert["dedup_key"] for alert in open_alerts(rig)] == ["g2"]
+    assert ends(rig) == [("backup_failed", "backup_succeeded")]
+
+
+def test_r5_a_new_file_ends_an_outage_whose_hosts_are_back_by_the_bucket() -> None:
+    old = fleet(5)
+    fall_silent(old, ids(5))
+    old.advance(FLOOR)
+    back = {
+        host_id: back_since(old.now)["h1"].replace(b'"h1"', f'"{host_id}"'.encode())
+        for host_id in ids(5)
+    }
+    buckets = {"hosts": hosts(*map(record, ids(5))), "sessions": back, **old.buckets}
+    rig = new_service(buckets, at=old.now)
+    beat(rig, since=START)
+    assert ends(rig) == [("agent_offline", "host_returned")] * 5 + [
+        ("fleet_outage", "all_returned")
+    ]
+    assert open_alerts(rig) == []
+
+
 def test_r5_a_host_that_is_back_by_the_bucket_is_not_missed() -> None:
     rig = silent_server()
     rig.advance(HOUR)
-    back = session(status="online", session="s9", connection=9, since=to_rfc3339(rig.now),
-                   last_seen=to_rfc3339(rig.now), reason=None)  # fmt: skip
+    back = back_since(rig.now)
     machine = rig.cores["alerting"].machine
     rig.input("alerting", lambda tx: machine.load(tx, {"sessions": back}))
     assert open_alerts(rig) == []
@@ -186,82 +236,3 @@ def test_r5_r6_other_thresholds_after_a_restart_hold_at_once() -> None:
     assert open_kinds(rig) == ["agent_offline"]
     rig.advance(STALE_AFTER)
     assert open_kinds(rig) == ["agent_offline", "stale_schedule"]
-
-
-# -- R19: replayed without judging ---------------------------------------------------------------
-
-
-def replayed(rig: Rig) -> Rig:
-    """Return a rebuild: the log of `rig`, read without deadlines; what it emits goes nowhere."""
-    new = Rig(AlertingMachine(AlertingSettings.load()), start=rig.now)
-    core = new.cores["alerting"]
-    step = core.step(rig.raw, now=rig.now)
-    assert step.dead == 0
-    return new
-
-
-def state(rig: Rig) -> list:
-    step = rig.cores["alerting"].step(
-        inputs=[
-            lambda tx: [
-                (alert["id"], alert["state"], alert["held_by"], alert["message"], alert["note"])
-                for alert in rig.cores["alerting"].machine.verbs["list_alerts"].handler(
-                    tx, ADMIN, rig.cores["alerting"].machine.verbs["list_alerts"].arguments()
-                )
-            ]
-        ],
-        now=rig.now,
-    )  # fmt: skip
-    return sorted(step.answers[0], key=str)
-
-
-def test_r19_a_rebuild_from_the_log_alone_knows_the_same_alerts() -> None:
-    rig = silent_server()
-    rig.publish(failed(rig.now))
-    rig.advance(HOUR)
-    rig.ask("acknowledge", alert_id=raised(rig)[0].id, note="known")
-    rig.ask("resolve", alert_id=raised(rig)[1].id)
-    assert state(replayed(rig)) == state(rig)
-    rig.advance(MINUTE)
-    rig.publish(mode_changed(laptop(version=2)), finished(rig.now, job_id="j2"))
-    assert state(replayed(rig)) == state(rig)
-
-
-def test_r19_a_rebuild_knows_of_the_mute() -> None:
-    rig = silent_server()
-    rig.advance(HOUR)
-    rig.ask("resolve", alert_id=raised(rig)[0].id)
-    new = replayed(rig)
-    new.advance(MINUTE - TICK)
-    assert open_alerts(new) == []
-    new.advance(TICK)
-    assert open_kinds(new) == ["agent_offline"]
-
-
-def test_r19_a_rebuild_knows_of_the_outage_and_its_end() -> None:
-    rig = fleet(20)
-    fall_silent(rig, ids(20))
-    rig.advance(FLOOR)
-    come_back(rig, *ids(19))
-    new = replayed(rig)
-    assert state(new) == state(rig)
-    rig.advance(2 * MINUTE)
-    new.advance(2 * MINUTE)
-    assert open_kinds(new) == open_kinds(rig) == ["agent_offline"]
-    assert [alert["held_by"] for alert in open_alerts(new)] == [None]
-    assert state(replayed(rig)) == state(rig)
-
-
-def test_r19_every_evaluation_leaves_a_decision() -> None:
-    rig = sleeping_laptop()
-    rig.advance(8 * DAY)
-    rig.ask("resolve", alert_id=raised(rig)[0].id)
-    rig.advance(MINUTE)
-    rig.publish(hello(session="s2", connection=2), synced(session="s2"))
-    rig.publish(finished(rig.now, job_id="j2"))
-    rig.publish(mode_changed(record(version=2)), offline(rig.now, session="s2"))
-    decisions = rig.decisions("alerting", "h1")
-    for what in ("no_alert", "no_alert_yet", "alert_raised", "alert_muted", "alert_resolved"):
-        assert what in decisions
-    rows = rig.db.execute("SELECT rule, text, facts FROM decision WHERE host_id = 'h1'").fetchall()
-    assert all(text and isinstance(json.loads(facts), dict) for _, text, facts in rows)
