@@ -153,8 +153,8 @@ def save_run(tx: Tx, run: Run) -> None:
     )  # fmt: skip
 
 
-def set_accepted(tx: Tx, host_id: str) -> None:
-    tx.db.execute("UPDATE run SET accepted = 1 WHERE host_id = ?", (host_id,))
+def set_accepted(tx: Tx, host_id: str, *, accepted: bool) -> None:
+    tx.db.execute("UPDATE run SET accepted = ? WHERE host_id = ?", (accepted, host_id))
 
 
 def delete_run(tx: Tx, host_id: str) -> None:

@@ -26,7 +26,7 @@ def on_job_taken(tx: Tx, event: JobDispatched | JobStarted) -> None:
         return
     run = arms.find_run(tx, event.host_id)
     if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
-        arms.set_accepted(tx, event.host_id)
+        arms.set_accepted(tx, event.host_id, accepted=True)
     elif run is None and event.arm_id and event.run_id and event.schedule_id:
         _adopt_run(tx, event, event.arm_id, event.run_id)
 
@@ -67,8 +67,10 @@ def _end(tx: Tx, event: JobEvent, state: str, *, succeeded: bool) -> None:
     run = arms.find_run(tx, event.host_id)
     if run is not None and policy.ends_request(event, arm_id=run.arm_id, run_id=run.run_id):
         _close_run(tx, run, succeeded=succeeded)
-    else:
-        look_at(tx, event.host_id)
+        return
+    if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
+        arms.set_accepted(tx, event.host_id, accepted=False)  # Its next attempt, not yet.
+    look_at(tx, event.host_id)
 
 
 def _is_of_host(tx: Tx, event: JobEvent) -> bool:

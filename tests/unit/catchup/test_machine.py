@@ -446,3 +446,18 @@ def test_every_decision_is_explained() -> None:
     ]  # fmt: skip
     assert fleet.now - START == SETTLE
     assert SECOND < SETTLE
+
+
+def test_r12_a_retry_that_its_host_slept_through_keeps_no_later_catch_up_waiting() -> None:
+    """The first attempt failed, and the lid closed within the pause before the second one."""
+    fleet = rig()
+    enroll(fleet)
+    wake(fleet)
+    fleet.advance(SETTLE)
+    request = fleet.last(CatchupRequested)
+    fleet.publish(dispatched(fleet, request))
+    fleet.publish(finished(fleet, request, status=JobStatus.FAILED, last=False))
+    fleet.publish(offline(fleet))
+    wake(fleet, session="S2")
+    fleet.advance(SETTLE)
+    assert fleet.last(CatchupRequested).arm_id == "S2"
