@@ -29,8 +29,9 @@ _GATEWAY_TYPES = frozenset(model.model_fields["type"].default for model in get_a
 
 
 def encode_frame(frame: Frame) -> str:
-    """Return the frame as JSON text; absent optional values are left out."""
-    return frame.model_dump_json(exclude_none=True)
+    """Return the frame as JSON text; null only stands where the protocol says that it may."""
+    nothing = {name for name in frame.left_out if getattr(frame, name) is None}
+    return frame.model_dump_json(exclude=nothing)
 
 
 def decode_agent_frame(text: str | bytes) -> AgentFrame | None:
@@ -72,13 +73,13 @@ def check_protocol(raw: dict[str, Any]) -> None:
         raise NoCommonProtocol(f"we speak protocol {PROTOCOL}")
 
 
-def _is_number(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _object_of(text: str | bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"not JSON: {type(error).__name__}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
@@ -86,9 +87,14 @@ def _object_of(text: str | bytes) -> dict[str, Any]:
     return raw
 
 
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(name)
+
+
 def _validated(adapter: TypeAdapter[T], raw: dict[str, Any]) -> T:
     try:
-        return adapter.validate_python(raw, strict=False)
+        return adapter.validate_python(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -1,13 +1,14 @@
 """The frames between agent and gateway, protocol 1. One model per frame; see docs/protocol.md.
 
 Frames are JSON objects with `type`. Unknown fields are ignored. Times are RFC 3339; a time without
-a zone is refused. Text from agents is bounded, so that no field can carry megabytes into the log.
+a zone is refused. Text from agents is bounded, so that no field can carry megabytes into the log;
+numbers are bounded by what the state files hold.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -20,7 +21,10 @@ LOG_TAIL_BYTES = 64 * 1024
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 ShortText = Annotated[str, Field(max_length=256)]
 Text = Annotated[str, Field(max_length=4096)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Counter = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+ExitCode = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Version = int | float
 
 
 class CloseCode:
@@ -63,7 +67,12 @@ class RunStatus(StrEnum):
 
 
 class Frame(BaseModel):
-    """A frame. `type` is the class's own literal."""
+    """A frame. `type` is the class's own literal.
+
+    `left_out`: the fields that are not written while they are null; every other one always is.
+    """
+
+    left_out: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=False)
 
@@ -80,8 +89,9 @@ class PowerState(Frame):
 
 class Hello(Frame):
     type: Literal["hello"] = "hello"
-    protocol: int | tuple[int, int]
-    connection: Count | None = None
+    left_out: ClassVar[frozenset[str]] = frozenset({"connection", "now", "spool"})
+    protocol: Version | tuple[Version, Version]
+    connection: Counter | None = None
     now: AwareDatetime | None = None
     agent_version: ShortText
     hostname: ShortText
@@ -98,11 +108,13 @@ class Hello(Frame):
 
 class Heartbeat(Frame):
     type: Literal["heartbeat"] = "heartbeat"
+    left_out: ClassVar[frozenset[str]] = frozenset({"now"})
     now: AwareDatetime | None = None
 
 
 class Goodbye(Frame):
     type: Literal["goodbye"] = "goodbye"
+    left_out: ClassVar[frozenset[str]] = frozenset({"until"})
     reason: GoodbyeReason
     until: AwareDatetime | None = None
 
@@ -117,6 +129,7 @@ class ScheduleFired(Frame):
 
 class JobAccepted(Frame):
     type: Literal["job_accepted"] = "job_accepted"
+    left_out: ClassVar[frozenset[str]] = frozenset({"state"})
     job_id: Id
     state: ShortText | None = None
 
@@ -127,9 +140,14 @@ class JobDeclined(Frame):
     reason: ShortText
 
 
+_OF_A_RUN = ("schedule_id", "source_group_id", "fire_time", "attempt")
+
+
 class JobReport(Frame):
     """What every report about a job says. The last four name the run of a job that the agent
     started alone, so that its report stands even if the fire's own report was lost."""
+
+    left_out: ClassVar[frozenset[str]] = frozenset(_OF_A_RUN)
 
     seq: Count
     job_id: Id
@@ -146,8 +164,9 @@ class JobStarted(JobReport):
 
 class JobFinished(JobReport):
     type: Literal["job_finished"] = "job_finished"
+    left_out: ClassVar[frozenset[str]] = frozenset({*_OF_A_RUN, "log_tail"})
     status: RunStatus
-    exit_code: int | None = None
+    exit_code: ExitCode | None = None
     error: Text | None = None
     stats: dict[str, Any] | None = None
     log_tail: Annotated[str, Field(max_length=LOG_TAIL_BYTES)] | None = None
@@ -172,6 +191,7 @@ class JobLog(Frame):
 
 class ConfigApplied(Frame):
     type: Literal["config_applied"] = "config_applied"
+    left_out: ClassVar[frozenset[str]] = frozenset({"error"})
     version: Count
     error: Text | None = None
 
@@ -244,6 +264,7 @@ class RepositoryConfig(Frame):
 
 class Config(Frame):
     type: Literal["config"] = "config"
+    left_out: ClassVar[frozenset[str]] = frozenset({"agent_token"})
     version: int
     schedules: list[ScheduleConfig] = []
     source_groups: list[SourceGroupConfig] = []
@@ -254,6 +275,7 @@ class Config(Frame):
 
 class Run(Frame):
     type: Literal["run"] = "run"
+    left_out: ClassVar[frozenset[str]] = frozenset({"arguments"})
     job_id: str
     kind: str = "backup"
     schedule_id: str | None = None
