@@ -61,7 +61,7 @@ class Gateway:
         pages = Litestar(
             [
                 Enrollment(bus, clock, measures).route(),
-                *health.routes(self.service, self.metrics, lambda: health.durability_notes(bus)),
+                *self._health_routes(),
             ],
             openapi_config=None,
             logging_config=None,

@@ -155,7 +155,10 @@ class GatewayMachine(Machine):
         tx.signal(ENDED, Ended(event.session, CloseCode.TRY_LATER, reason))
 
     def on_host_fact(self, tx: Tx, event: HostFact) -> None:
-        if store_hosts.put_newer_host(tx.db, event.record):
+        """Only what the agent must apply is sent to it: not another name, nor its own facts."""
+        before = store_hosts.find_config_version(tx.db, event.host_id)
+        newer = store_hosts.put_newer_host(tx.db, event.record)
+        if newer and event.record.config_version != before:
             self._push_config(tx, event.host_id)
 
     def on_host_changed(self, tx: Tx, event: HostChanged) -> None:

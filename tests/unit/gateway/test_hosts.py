@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from libs.common.events.agent import AgentHello
-from libs.common.events.host import SYSTEM, Audit
+from libs.common.events.host import SYSTEM, Audit, HostChanged
 from libs.common.loop.tx import Tx
 from libs.common.protocol import CloseCode, ConfigApplied
 from services.gateway import store_hosts
@@ -30,6 +30,17 @@ def test_config_is_wanted_when_the_host_changes(gw: GatewayRig) -> None:
     assert gw.wanted() == ["s1", "s1"]
     gw.change(2, "schedules")
     assert gw.wanted() == ["s1", "s1"]
+
+
+def test_what_the_agent_need_not_apply_is_not_sent(gw: GatewayRig) -> None:
+    """Its hello itself may change the record, while it still applies what it was sent for that."""
+    gw.enroll()
+    gw.hello(config_version=0)
+    record = gw.record(version=2, config_version=1, agent_version="2")
+    gw.rig.publish(HostChanged(host_id=HOST, record=record, changed=("agent_version",)))
+    assert gw.wanted() == []
+    gw.advance(60)
+    assert gw.wanted() == ["s1"]
 
 
 def test_config_is_wanted_every_minute_while_behind(gw: GatewayRig) -> None:
