@@ -16,7 +16,11 @@ log = structlog.get_logger()
 
 
 class Pulse:
-    """Every `interval` in one batch; at once for a session whose deadline could come before."""
+    """Every `interval` in one batch; sooner where the disk would be behind by more than that.
+
+    An agent that beats seldom is written after each beat, together with those that beat meanwhile;
+    a session whose deadline could come before the next batch, at once.
+    """
 
     def __init__(self, hub: Hub, service: Service, machine: GatewayMachine) -> None:
         self._hub, self._service, self._machine = hub, service, machine
@@ -24,15 +28,27 @@ class Pulse:
         self._interval = settings.pulse_interval
         self._urgent_after: timedelta = settings.offline_after - 2 * self._interval
         self._soon: asyncio.Task[None] | None = None
+        self._urgent: asyncio.Task[None] | None = None
 
     def note_frame(self, connection: Connection, now: datetime) -> None:
-        """A frame came. What the disk knows must not run out before the next batch."""
+        """A frame came. What the disk knows must neither run out nor fall far behind (R18)."""
         self._hub.note_frame(connection, now)
-        known = connection.flushed_at
-        if known is None or now - known < self._urgent_after:
+        if connection.flushed_at is None:
             return
-        if self._soon is None or self._soon.done():
-            self._soon = asyncio.get_running_loop().create_task(self.write())
+        behind = now - connection.flushed_at
+        if behind >= self._urgent_after:
+            self._urgent = self._start(self._urgent, timedelta())
+        elif behind >= self._interval:
+            self._soon = self._start(self._soon, self._interval / 10)
+
+    def _start(self, present: asyncio.Task[None] | None, delay: timedelta) -> asyncio.Task[None]:
+        if present is not None and not present.done():
+            return present
+        return asyncio.get_running_loop().create_task(self._write_after(delay))
+
+    async def _write_after(self, delay: timedelta) -> None:
+        await asyncio.sleep(delay.total_seconds())
+        await self.write()
 
     async def run(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -18,7 +18,9 @@ from libs.common.events.agent import (
     OfflineReason,
 )
 from libs.common.testing.fake_agent import FakeAgent
-from services.gateway.app import build
+from services.gateway import store
+from services.gateway.app import Gateway, build
+from services.gateway.pulse import Pulse
 from services.gateway.settings import GatewaySettings
 from tests.integration.gateway.conftest import HEARTBEAT, World
 
@@ -61,6 +63,34 @@ async def test_r18_after_a_kill_who_stays_away_goes_offline_as_last_seen(world: 
         assert offline.reason is OfflineReason.HEARTBEAT_TIMEOUT
         assert offline.last_seen < restarted
         assert not world.of(AgentOffline, back.host_id)
+
+
+async def test_r18_a_frame_after_a_pause_is_on_disk_before_the_next_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who beats every 30 s would after a kill be known by a frame that is 30 s too old."""
+
+    async def no_batches(_: Pulse) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Pulse, "run", no_batches)
+    gateway = await world.start_gateway(offline_after=timedelta(seconds=6))
+    async with await world.new_agent(gateway) as agent:
+        await agent.connect()
+        (connection,) = gateway.hub.all
+        said_hello = heard = connection.last_seen
+        while heard - said_hello < gateway.settings.pulse_interval:
+            await agent.heartbeat()
+            heard = connection.last_seen
+        async with asyncio.timeout(gateway.settings.pulse_interval.total_seconds()):
+            while await stored_last_seen(gateway, agent.host_id) < heard:
+                await asyncio.sleep(0.01)
+
+
+async def stored_last_seen(gateway: Gateway, host_id: str) -> datetime:
+    session = await gateway.service.read(lambda db: store.find_session(db, host_id))
+    assert session is not None
+    return session.last_seen
 
 
 async def test_r18_reports_while_the_bus_restarts_are_all_acknowledged(world: World) -> None:
