@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, Response, post
@@ -13,15 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from libs.common import rpc
 from libs.common.bus.base import Bus, BusAway, NoResponder
 from libs.common.clock import Clock
-from libs.common.errors import BadInput, DormiceError, TooManyTries, Unavailable, status_of
-from services.gateway import policy
+from libs.common.errors import BadInput, DormiceError, Unavailable, status_of
 from services.gateway.measures import Measures
+from services.gateway.tries import FailedTries
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_ADDRESSES = 10_000
 RETRY_AFTER_SECONDS = 60
 
-_COUNTED = frozenset({401, 409, 413, 422})
+_COUNTED = frozenset({401, 409, 422})
 """Failures that are the caller's own. That the registry is away is not."""
 
 
@@ -36,29 +33,10 @@ class EnrollBody(BaseModel):
     name: Annotated[str, Field(max_length=256)] | None = None
 
 
-class FailedTries:
-    """When which address failed, within the last minute; in memory, bounded."""
-
-    def __init__(self) -> None:
-        self._at: dict[str, deque[datetime]] = {}
-
-    def check(self, address: str, now: datetime) -> None:
-        """Raises: TooManyTries."""
-        if not policy.has_tries_left(tuple(self._at.get(address, ())), now):
-            raise TooManyTries("too many failed tries from this address; wait a minute")
-
-    def note(self, address: str, now: datetime) -> None:
-        tries = self._at.pop(address, None) or deque(maxlen=policy.FAILED_TRIES)
-        tries.append(now)
-        self._at[address] = tries  # At the end: the front is who failed longest ago.
-        if len(self._at) > MAX_ADDRESSES:
-            del self._at[next(iter(self._at))]
-
-
 class Enrollment:
     def __init__(self, bus: Bus, clock: Clock, measures: Measures) -> None:
-        self._bus, self._clock, self._measures = bus, clock, measures
-        self._tries = FailedTries()
+        self._bus, self._measures = bus, measures
+        self._tries = FailedTries(clock)
 
     def route(self) -> HTTPRouteHandler:
         @post("/enroll", request_max_body_size=None, include_in_schema=False)
@@ -72,14 +50,21 @@ class Enrollment:
 
     async def _answer(self, address: str, request: Request[Any, Any, Any]) -> Response[Any]:
         try:
-            self._tries.check(address, self._clock.now())
-            body = parse(await read_bounded(request))
-            return Response(await self._enroll(body), status_code=201)
+            self._tries.check(address)
+            data = await read_bounded(request)
+            async with self._tries.turn(address):
+                return await self._try(address, data)
         except DormiceError as error:
-            status = int(error.fields.get("status", status_of(error.code)))
-            if status in _COUNTED:
-                self._tries.note(address, self._clock.now())
-            return problem(error, status)
+            return problem(error)
+
+    async def _try(self, address: str, data: bytes) -> Response[Any]:
+        """Raises: DormiceError; one that is the caller's own fault is counted."""
+        try:
+            return Response(await self._enroll(parse(data)), status_code=201)
+        except DormiceError as error:
+            if status_of(error.code) in _COUNTED:
+                self._tries.note(address)
+            raise
 
     async def _enroll(self, body: EnrollBody) -> dict[str, Any]:
         """Raises: DormiceError with the registry's code, Unavailable if it is away."""
@@ -111,8 +96,9 @@ def parse(data: bytes) -> EnrollBody:
         raise BadInput(f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
-def problem(error: DormiceError, status: int) -> Response[Any]:
+def problem(error: DormiceError) -> Response[Any]:
     """RFC 9457, with the error's own fields beside (`free_name`)."""
+    status = int(error.fields.get("status", status_of(error.code)))
     fields = {key: value for key, value in error.fields.items() if key != "status"}
     body = {"type": "about:blank", "title": error.code.replace("_", " "), "status": status,
             "detail": error.message, "code": error.code, **fields}  # fmt: skip

@@ -14,7 +14,7 @@ session: who, where, which counter, last frame, how much of the spool was promis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -154,8 +154,8 @@ def assess_report(seq: int, last_seq: int) -> ReportVerdict:
 
 
 def is_synced(sync_seq: int, last_seq: int) -> bool:
-    """Say whether all that the spool held at hello has been published."""
-    return last_seq >= sync_seq
+    """Say whether all that the spool held at hello has been published; an empty one says 0."""
+    return sync_seq == 0 or last_seq >= sync_seq
 
 
 def is_behind(agent_version: int, wanted_version: int | None) -> bool:
@@ -163,6 +163,9 @@ def is_behind(agent_version: int, wanted_version: int | None) -> bool:
     return wanted_version is not None and agent_version != wanted_version
 
 
-def has_tries_left(failed_at: Sequence[datetime], now: datetime) -> bool:
-    """Say whether an address may try to enroll: fewer than 10 failures in the last minute."""
-    return sum(now - at < TRIES_WINDOW for at in failed_at) < FAILED_TRIES
+def tries_left(failed_at: Iterable[datetime], now: datetime) -> int:
+    """Return how often an address may still fail to enroll: 10 times a minute.
+
+    A clock that was set back forgets failures, rather than lock an address out until they are past.
+    """
+    return FAILED_TRIES - sum(abs(now - at) < TRIES_WINDOW for at in failed_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import to_json
@@ -73,7 +73,7 @@ def take_frames(tx: Tx, host_id: str, session_id: str, frames: Sequence[Received
 def _take_report(tx: Tx, session: Session, received: Received, taken: Taken) -> None:
     frame = received.frame
     assert isinstance(frame, SpooledFrame)
-    spool = store.find_spool(tx.db, session.host_id, session.spool_id) or Spool(0, None)
+    spool = store.find_spool(tx.db, session.host_id, session.spool_id) or store.NEW_SPOOL
     if policy.assess_report(frame.seq, spool.last_seq) is ReportVerdict.REPEATED:
         taken.ack = max(taken.ack or 0, spool.last_seq)
         return
@@ -125,7 +125,7 @@ def _job_fields(session: Session, frame: JobReport, received_at: datetime) -> di
         "received_at": received_at,
         "schedule_id": frame.schedule_id,
         "source_group_id": frame.source_group_id,
-        "fire_time": fire_time,
+        "fire_time": policy.in_utc(fire_time),
         "attempt": frame.attempt,
     }
 
@@ -145,7 +145,7 @@ def _take_fire(
             session=session.session,
             schedule_id=frame.schedule_id,
             source_group_id=frame.source_group_id,
-            fire_time=frame.fire_time,
+            fire_time=frame.fire_time.astimezone(UTC),
             received_at=received_at,
         )
     )

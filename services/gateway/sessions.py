@@ -11,7 +11,7 @@ from libs.common.protocol import CloseCode, Hello
 from services.gateway import policy, store, store_hosts
 from services.gateway.policy import Known
 from services.gateway.settings import CONFIG_RETRY, GatewaySettings
-from services.gateway.store import Session, Spool
+from services.gateway.store import Session
 from services.gateway.store_hosts import Token
 
 ENDED = "session_ended"
@@ -95,7 +95,7 @@ def _begin(tx: Tx, offer: Offer, settings: GatewaySettings) -> Accepted:
     hello, host_id = offer.hello, offer.token.host_id
     spool_id = hello.spool.id if hello.spool else offer.session
     sync_seq = hello.spool.last_seq if hello.spool else 0
-    spool = store.find_spool(tx.db, host_id, spool_id) or Spool(0, None)
+    spool = store.find_spool(tx.db, host_id, spool_id) or store.NEW_SPOOL
     store.put_spool(tx.db, host_id, spool_id, spool, tx.now)
     store.forget_old_spools(tx.db, host_id)
     synced = policy.is_synced(sync_seq, spool.last_seq)

@@ -38,6 +38,10 @@ class Spool:
     last_report_at: datetime | None
 
 
+NEW_SPOOL = Spool(-1, None)
+"""Nothing of it is published: any number is new, 0 too."""
+
+
 # -- this gateway ----------------------------------------------------------------------------------
 
 

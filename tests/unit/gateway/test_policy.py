@@ -9,6 +9,7 @@ import pytest
 from libs.common.clock import TICK
 from services.gateway import policy
 from services.gateway.policy import Arrival, FireVerdict, HelloVerdict, Known, ReportVerdict
+from services.gateway.store import NEW_SPOOL
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 SECOND, MINUTE, YEAR = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=365)
@@ -146,10 +147,16 @@ def test_which_reports_are_new(seq: int, verdict: ReportVerdict) -> None:
     assert policy.assess_report(seq, 7) is verdict
 
 
+def test_any_number_is_new_to_a_new_spool() -> None:
+    assert policy.assess_report(0, NEW_SPOOL.last_seq) is ReportVerdict.NEW
+
+
 @pytest.mark.parametrize(
     ("sync_seq", "last_seq", "synced"),
     [
-        pytest.param(0, 0, True, id="empty spool"),
+        pytest.param(0, -1, True, id="empty spool, and a new one"),
+        pytest.param(0, 7, True, id="empty spool, known before"),
+        pytest.param(1, -1, False, id="nothing of it is here"),
         pytest.param(5, 4, False, id="one is missing"),
         pytest.param(5, 5, True, id="all of it"),
         pytest.param(5, 9, True, id="more than that"),
@@ -173,18 +180,19 @@ def test_who_needs_configuration(agent: int, wanted: int | None, behind: bool) -
 
 
 @pytest.mark.parametrize(
-    ("failed", "allowed"),
+    ("failed", "left"),
     [
-        pytest.param([], True, id="never failed"),
-        pytest.param([NOW] * 9, True, id="nine"),
-        pytest.param([NOW] * 10, False, id="ten"),
-        pytest.param([NOW - MINUTE + TICK] * 10, False, id="ten within the minute"),
-        pytest.param([NOW - MINUTE] * 10, True, id="ten a minute ago"),
-        pytest.param([NOW - MINUTE] + [NOW] * 9, True, id="the oldest has run out"),
+        pytest.param([], 10, id="never failed"),
+        pytest.param([NOW] * 9, 1, id="nine"),
+        pytest.param([NOW] * 10, 0, id="ten"),
+        pytest.param([NOW - MINUTE + TICK] * 10, 0, id="ten within the minute"),
+        pytest.param([NOW - MINUTE] * 10, 10, id="ten a minute ago"),
+        pytest.param([NOW - MINUTE] + [NOW] * 9, 1, id="the oldest has run out"),
+        pytest.param([NOW + YEAR] * 10, 10, id="the clock was set back"),
     ],
 )
-def test_failed_tries_to_enroll(failed: list[datetime], allowed: bool) -> None:
-    assert policy.has_tries_left(failed, NOW) is allowed
+def test_failed_tries_to_enroll(failed: list[datetime], left: int) -> None:
+    assert policy.tries_left(failed, NOW) == left
 
 
 @pytest.mark.parametrize("moment", [None, datetime.max.replace(tzinfo=WEST)])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from libs.common.clock import to_rfc3339
 from libs.common.events.agent import (
     AgentConfigApplied,
     AgentJobAccepted,
@@ -77,6 +78,13 @@ def test_a_new_spool_begins_anew(gw: GatewayRig) -> None:
     assert len(gw.rig.of(AgentJobFinished)) == 2
 
 
+def test_a_spool_that_counts_from_0_loses_nothing(gw: GatewayRig) -> None:
+    gw.hello(connection=None)
+    assert ack_of(gw, finished(0, gw.now)) == 0
+    assert ack_of(gw, finished(0, gw.now)) == 0
+    assert [event.job_id for event in gw.rig.of(AgentJobFinished)] == ["job-0"]
+
+
 def test_a_minimal_agents_next_connection_has_an_empty_spool(gw: GatewayRig) -> None:
     gw.hello("s1", None)
     assert ack_of(gw, finished(1, gw.now)) == 1
@@ -120,6 +128,14 @@ def test_a_fire_keeps_its_time_whatever_the_clock(gw: GatewayRig) -> None:
     gw.frames(fired(1, gw.now + MINUTE))
     assert gw.rig.last(AgentScheduleFired).fire_time == gw.now + MINUTE
     assert gw.rig.last(AgentScheduleFired).received_at == gw.now
+
+
+def test_the_time_that_names_a_run_is_told_in_utc(gw: GatewayRig) -> None:
+    at = gw.now.astimezone(timezone(timedelta(hours=5)))
+    gw.hello()
+    gw.frames(fired(1, at), finished(2, at, fire_time=at))
+    for event in (gw.rig.last(AgentScheduleFired), gw.rig.last(AgentJobFinished)):
+        assert '"fire_time":"' + to_rfc3339(gw.now) in event.model_dump_json()
 
 
 def test_times_of_reports_follow_our_clock_and_each_other(gw: GatewayRig) -> None:
