@@ -37,7 +37,7 @@ class Hosts:
         """Idempotent by the record's version. A real change of mode begins anew (R8)."""
         before = store.find_host(tx, event.host_id)
         after = take_record(tx, event.record)
-        if after is None:
+        if after is None or (before is not None and before.expected == after.expected):
             return
         if before is not None and before.always_on != after.always_on:
             self._change_mode(tx, after)

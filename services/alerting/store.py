@@ -59,6 +59,11 @@ class Host:
         """Someone who should be there is not."""
         return self.always_on and not self.removed and self.status is Status.OFFLINE
 
+    @property
+    def expected(self) -> tuple[object, ...]:
+        """What its record says that either condition depends on."""
+        return self.always_on, self.offline_seconds, self.stale_seconds, self.has_schedule
+
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
     """Return the host, also a removed one."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from libs.common.clock import TICK, to_rfc3339
 from libs.common.errors import Conflict, HostNotFound, NotFound
 from libs.common.events.alert import AlertAcknowledged, AlertRaised, AlertResolved
-from libs.common.events.host import Audit
+from libs.common.events.host import Audit, Thresholds
 from tests.unit.alerting.kit import (
     DAY,
     FLOOR,
@@ -105,7 +105,7 @@ def test_r5_resolved_by_hand_is_muted_for_60_seconds_and_raised_again() -> None:
 def test_r5_the_mute_holds_whatever_looks_again() -> None:
     rig, alert_id = missed_server()
     rig.ask("resolve", alert_id=alert_id)
-    rig.publish(changed(record(version=2, name="web-3")))
+    rig.publish(changed(record(version=2, thresholds=Thresholds(offline_seconds=60))))
     rig.advance(MINUTE - TICK)
     assert open_alerts(rig) == []
 
@@ -138,7 +138,8 @@ def test_r6_resolved_by_hand_is_muted_too() -> None:
     rig = sleeping_laptop()
     rig.advance(8 * DAY)
     rig.ask("resolve", alert_id=raised(rig)[0].id)
-    rig.publish(changed(laptop(version=2)))  # Whatever looks again meanwhile.
+    own = Thresholds(stale_seconds=86400)
+    rig.publish(changed(laptop(version=2, thresholds=own)))  # Whatever looks again meanwhile.
     rig.advance(MINUTE - TICK)
     assert open_alerts(rig) == []
     rig.advance(TICK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from libs.common.clock import TICK
+from libs.common.events.host import HostChanged, Thresholds
 from libs.common.testing.rig import ADMIN, Rig
 from services.alerting.machine import AlertingMachine
 from services.alerting.settings import AlertingSettings
@@ -105,25 +106,34 @@ def decided(rig: Rig, event, host_id: str = "h1") -> list[tuple[str, str, str]]:
     ).fetchall()
 
 
+def looked_at(version: int) -> HostChanged:
+    """A change of a server that has both conditions looked at, and changes neither verdict."""
+    return changed(record(version=version, thresholds=Thresholds(stale_seconds=version)))
+
+
 def test_r19_a_look_that_changes_nothing_leaves_a_decision_too() -> None:
     rig = alerting()
-    assert decided(rig, changed(record(version=2))) == [
+    assert decided(rig, looked_at(2)) == [
         ("no_alert", "R5", "a host that was never seen has no silence to measure"),
         ("no_alert", "R6", "always-on hosts raise none"),
     ]
     rig.publish(hello())
-    assert decided(rig, changed(record(version=3)))[0] == ("no_alert", "R5", "connected")
+    assert decided(rig, looked_at(3))[0] == ("no_alert", "R5", "connected")
     rig.publish(offline(START))
     rig.advance(HOUR)
-    assert decided(rig, changed(record(version=4)))[0] == (
+    assert decided(rig, looked_at(4))[0] == (
         "alert_stands", "R5", "agent_offline stays open: silent past the floor"
     )  # fmt: skip
     rig = alerting()
-    rig.publish(mode_changed(laptop(version=2, schedules=())))
-    assert decided(rig, changed(laptop(version=3, schedules=()))) == [
+    assert decided(rig, mode_changed(laptop(version=2, schedules=()))) == [
         ("no_alert", "R4", "intermittent hosts raise none while asleep"),
         ("no_alert", "R6", "no schedule is enabled"),
     ]
+
+
+def test_r19_a_change_that_concerns_no_rule_decides_nothing() -> None:
+    rig = silent_server()
+    assert decided(rig, changed(record(version=2, name="web-3", tags=("paris",)))) == []
 
 
 def test_r19_a_stale_laptop_whose_reports_are_awaited() -> None:
@@ -131,7 +141,8 @@ def test_r19_a_stale_laptop_whose_reports_are_awaited() -> None:
     rig.advance(8 * DAY)
     rig.publish(stopped(rig.now))
     rig.advance(HOUR)
-    assert decided(rig, changed(laptop(version=2)))[-1] == (
+    longer = Thresholds(stale_seconds=30 * 86400)
+    assert decided(rig, changed(laptop(version=2, thresholds=longer)))[-1] == (
         "alert_stands", "R6",
         "stale_schedule stays open: nobody listened for long: its reports are awaited first",
     )  # fmt: skip
