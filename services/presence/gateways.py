@@ -114,7 +114,7 @@ class Gateways:
     def on_heard(self, tx: Tx, gateway: str) -> None:
         """A hello came through a gateway: it listens, whatever was thought of it."""
         known = timeline.find_gateway(tx, gateway)
-        if known is not None and known.state is not GatewayState.LISTENING:
+        if known is None or known.state is not GatewayState.LISTENING:
             self.on_listening(tx, GatewayListening(gateway=gateway, since=min(tx.time, tx.now)))
 
     def expect(self, tx: Tx, gateway: str) -> None:

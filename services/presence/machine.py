@@ -102,9 +102,12 @@ class PresenceMachine(Machine):
             self._take_session(tx, json.loads(data))
 
     def _take_session(self, tx: Tx, value: Mapping[str, Any]) -> None:
-        """Take a value of our own bucket, if our file has lost it."""
+        """Take a value of our own bucket, if our file has lost it; none of a removed host stays."""
         host = store.find_host(tx, value["host_id"])
-        if host is None or host.removed or host.version >= value["version"]:
+        if host is not None and host.removed:
+            tx.put(SESSIONS, host.id, None)
+            return
+        if host is None or host.version >= value["version"]:
             return
         status, since = Status(value["status"]), datetime.fromisoformat(value["since"])
         last_seen = datetime.fromisoformat(value["last_seen"])

@@ -79,3 +79,20 @@ def presence(**fields: Any) -> Rig:
     rig = Rig(PresenceMachine(PresenceSettings.load(**fields)))
     rig.publish(listening(START), enrolled())
     return rig
+
+
+def online(rig: Rig) -> Rig:
+    rig.publish(hello())
+    beat(rig, "h1")
+    return rig
+
+
+def session_of(rig: Rig, host_id: str = "h1") -> dict:
+    return rig.ask("get_session", host_id=host_id)
+
+
+def states(rig: Rig, host_id: str = "h1", **arguments) -> list[tuple[str, str | None]]:
+    return [
+        (piece["state"], piece["reason"])
+        for piece in rig.ask("timeline", host_id=host_id, **arguments)
+    ]
