@@ -25,6 +25,7 @@ from services.jobs.errors import (
 )
 from services.jobs.hosts import Host
 from services.jobs.ledger import create, send_cancel, title
+from services.jobs.policy_sending import next_to_send
 from services.jobs.records import Cause, Job
 
 
@@ -91,10 +92,15 @@ def _host(tx: Tx, host_id: str) -> Host:
 
 
 def _check_free(tx: Tx, host: Host) -> None:
-    if host.live_session is None:
+    """Refuse if a job runs on the host, is on its way there, or is about to be sent."""
+    session = host.live_session
+    if session is None:
         raise NotConnected
-    under_way = any(job.sent_session for job in store.waiting(tx, host.record.id))
-    if under_way or store.at_agent(tx, host.record.id):
+    waiting = store.waiting(tx, host.record.id)
+    always_on = host.record.always_on
+    ready = next_to_send(waiting, session=session, always_on=always_on, now=tx.now) is not None
+    under_way = any(job.sent_session for job in waiting)
+    if ready or under_way or store.at_agent(tx, host.record.id):
         raise Busy
 
 

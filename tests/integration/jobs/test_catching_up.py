@@ -18,12 +18,14 @@ from libs.common.events.agent import (
     AgentJobAccepted,
     AgentJobFinished,
     AgentJobStarted,
+    AgentOffline,
     AgentSynced,
+    OfflineReason,
 )
 from libs.common.events.base import Event, decode, encode
-from libs.common.events.catchup import CatchupArmed, CatchupFinished
+from libs.common.events.catchup import CatchupArmed, CatchupFinished, CatchupSkipped
 from libs.common.events.host import HostEnrolled, HostRecord, Schedule, SourceGroup
-from libs.common.events.job import JobUndeliverable
+from libs.common.events.job import JobRequested, JobUndeliverable
 from libs.common.ids import new_id
 from libs.common.loop.service import Service
 from libs.common.protocol import RunStatus
@@ -95,12 +97,12 @@ class World:
                     self.events.append(envelope.event)
             self._changed.set()
 
-    async def serve_commands(self) -> None:
+    async def serve_commands(self, said: bytes = b'{"ok": true}') -> None:
         async def answer(subject: str, data: bytes) -> bytes:
             frame = json.loads(data)["frame"]
             self.runs.append((CLOCK.now(), frame | {"host_id": subject.rpartition(".")[2]}))
             self._changed.set()
-            return b'{"ok": true}'
+            return said
 
         await self.gateway.serve("dormice-cmd.gw-1.*", answer)
 
@@ -191,12 +193,26 @@ async def test_r11_r18_an_arm_survives_restarts(world: World) -> None:
 
 
 async def test_r16_no_gateway_there_then_the_next_hello(world: World) -> None:
+    """A gateway off the bus may keep its sockets; that it is lost ends the session."""
+    await world.publish(HostEnrolled(host_id="h", record=laptop("h")))
+    await world.wake("h", "S1")
+    await world.until(lambda: len(world.of(JobRequested)) == 1)
+    lost = {"last_seen": CLOCK.now(), "reason": OfflineReason.GATEWAY_LOST}
+    await world.publish(AgentOffline(host_id="h", session="S1", **lost))
+    await world.until(lambda: bool(world.of(CatchupSkipped) and world.of(JobUndeliverable)))
+    await world.serve_commands()
+    await world.wake("h", "S2")
+    await world.until(lambda: len(world.runs) == 1)
+    assert world.runs[0][1]["attempt"] == 1
+
+
+async def test_r16_told_by_the_gateway_that_the_agent_is_away(world: World) -> None:
+    await world.serve_commands(b'{"ok": false, "reason": "not_connected"}')
     await world.publish(HostEnrolled(host_id="h", record=laptop("h")))
     await world.wake("h", "S1")
     await world.until(lambda: len(world.of(JobUndeliverable)) == 1)
     reply = await call(world.ui, "catchup", "get_arm", {"host_id": "h"})
     assert reply.result["state"] == "waiting"
-    await world.serve_commands()
     await world.wake("h", "S2")
-    await world.until(lambda: len(world.runs) == 1)
-    assert world.runs[0][1]["attempt"] == 1
+    await world.until(lambda: len(world.runs) == 2)
+    assert [frame["attempt"] for _, frame in world.runs] == [1, 1]

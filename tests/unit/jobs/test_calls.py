@@ -87,6 +87,18 @@ def test_backup_refusals() -> None:
     assert VIEWER.role == "viewer"
 
 
+def test_a_job_about_to_be_sent_makes_its_host_busy() -> None:
+    world = World()
+    world.hello()
+    job = backup(world)
+    assert world.run_ids() == [], "the reports are not in"
+    assert code_of(world, "backup", host_id="h1", source_group_id="g2") == "busy"
+    world.synced()
+    world.decline(job)
+    waits = backup(world)
+    assert world.run_ids() == [job, waits], "one that pauses keeps nobody from the host"
+
+
 def test_when_it_wakes() -> None:
     world = World()
     job = backup(world, when_it_wakes=True)
