@@ -130,6 +130,19 @@ def test_r5_the_same_end_again_after_the_return() -> None:
     assert len(raised(rig)) == 1
 
 
+@pytest.mark.parametrize("ends", [(0, 60), (60, 0)])
+def test_r5_of_two_ends_of_a_session_the_later_last_frame_counts(ends) -> None:
+    """Presence may count a gateway as lost that comes back, and knows better; in either order."""
+    rig = alerting()
+    rig.publish(hello())
+    rig.advance(2 * MINUTE)
+    rig.publish(*(offline(START + seconds * SECOND) for seconds in ends))
+    advance_to(rig, START + 60 * SECOND + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert raised(rig)[0].message == "Agent offline for 15m0s (threshold 15m0s)"
+
+
 def test_r5_a_hosts_own_floor() -> None:
     rig = silent_server()
     own = Thresholds(offline_seconds=3600)
