@@ -21,5 +21,9 @@ class ApiTokenNotFound(NotFound):
     """No API token has this id."""
 
 
+class AuditNotFound(NotFound):
+    """No audit entry has this id."""
+
+
 class LastAdmin(Conflict):
     """This is the last admin who can log in; make another one first."""

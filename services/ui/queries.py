@@ -20,6 +20,7 @@ hop to the database thread for as many queries as the lambda makes.
     list_jobs(db, JobFilter(…), *, part=Slice()) -> Page[JobView]
     find_job(db, job_id) -> JobView | None
     list_audit(db, AuditFilter(…), *, part=Slice()) -> Page[AuditView]
+    find_audit(db, entry_id) -> AuditView | None
     strips(db, host_ids, *, since, now) -> {host_id: Strip}
     observed_since(db) -> datetime | None                 None: nobody listens for agents now
 
@@ -38,7 +39,7 @@ from services.ui.reads.alerts import (
     latest_deliveries,
     list_alerts,
 )
-from services.ui.reads.audit import AuditFilter, list_audit
+from services.ui.reads.audit import AuditFilter, find_audit, list_audit
 from services.ui.reads.fleet import fleet_counts, fleet_health, fleet_verdict, observed_since
 from services.ui.reads.hosts import (
     count_hosts,
@@ -77,6 +78,7 @@ __all__ = [
     "count_hosts",
     "deliveries_of",
     "find_alert",
+    "find_audit",
     "find_host",
     "find_job",
     "find_record",

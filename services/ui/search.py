@@ -128,6 +128,7 @@ def to_sql(query: HostQuery, now: datetime) -> Condition:
 # --- One word -------------------------------------------------------------------------------------
 
 _STATES = ("online", "offline", "asleep", "never_seen")
+_STATUSES = ("online", "offline", "never_seen")
 _MODES = {"always-on": 1, "always_on": 1, "24x7": 1, "24×7": 1, "intermittent": 0}
 _IS: dict[str, str] = {
     "attention": "host.attention = 1",
@@ -155,7 +156,10 @@ def _state(value: str, _: datetime) -> Condition:
 
 
 def _status(value: str, _: datetime) -> Condition:
-    return Condition("host.status = ?", (value.lower().replace("-", "_"),))
+    status = value.lower().replace("-", "_")
+    if status not in _STATUSES:
+        raise BadQuery(f"status:{value[:40]} is none of {', '.join(_STATUSES)}")
+    return Condition("host.status = ?", (status,))
 
 
 def _mode(value: str, _: datetime) -> Condition:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from litestar import get, post
 
 from libs.common.errors import RemoteError
+from libs.common.events.alert import AlertKind, Severity
 from services.ui import queries
 from services.ui.api import bodies, shapes
 from services.ui.api.answering import Answered, answer, answer_page
@@ -22,16 +23,20 @@ class AlertParams(ListParams):
     """`state=open` includes acknowledged. `host_id=fleet`: only those of the whole fleet."""
 
     state: Literal["open", "unacknowledged", "acknowledged", "resolved"] | None = None
+    id: str | None = None
     host_id: str | None = None
-    kind: str | None = None
-    severity: Literal["warning", "critical"] | None = None
+    kind: AlertKind | None = None
+    severity: Severity | None = None
     silenced: Literal["true", "false"] | None = None
+    held_by: str | None = None
+    acknowledged_by: str | None = None
 
     def filter(self) -> AlertFilter:
         fleet_wide = self.host_id == "fleet"
         return AlertFilter(
             state=self.state, host_id=None if fleet_wide else self.host_id, kind=self.kind,
-            severity=self.severity, fleet_wide=fleet_wide,
+            severity=self.severity, fleet_wide=fleet_wide, alert_id=self.id,
+            held_by=self.held_by, acknowledged_by=self.acknowledged_by,
             silenced=None if self.silenced is None else self.silenced == "true",
         )  # fmt: skip
 

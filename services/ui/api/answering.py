@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from litestar import Response
@@ -28,31 +27,15 @@ def answer(
 ) -> Answered:  # fmt: skip
     """Return a model as JSON, or nothing. `call`: the change that it is the answer to."""
     data = b"" if body is None else body.model_dump_json(by_alias=True).encode()
-    return _respond(data, status, call, headers or {})
-
-
-def answer_raw(value: Any, *, status: int = 200, call: Answer | None = None) -> Answered:
-    """Return what an owner answered, as it is."""
-    return _respond(json.dumps(value).encode(), status, call, {})
-
-
-def _respond(data: bytes, status: int, call: Answer | None, headers: Mapping[str, str]) -> Answered:
     shown = {} if call is None else {READ_MODEL: "current" if call.shown else "behind"}
-    return Response(data, status_code=status, media_type=JSON, headers={**headers, **shown})
+    told = {**(headers or {}), **shown}
+    return Response(data, status_code=status, media_type=JSON, headers=told)
 
 
 def answer_page(
     shape: type[S], page: Page[Any], headers: Mapping[str, str] | None = None
 ) -> Answered:
     """Return a page of views as a list of shapes."""
-    return answer(_list_of(shape, page.items, page.next), headers=headers)
-
-
-def answer_all(shape: type[S], views: Iterable[Any]) -> Answered:
-    """Return a short list whole."""
-    return answer(_list_of(shape, views, None))
-
-
-def _list_of(shape: type[S], views: Iterable[Any], following: str | None) -> ListOf[S]:
-    items = [shape.model_validate(view) for view in views]
-    return ListOf[shape](items=items, next=following)  # type: ignore[valid-type]
+    items = [shape.model_validate(view) for view in page.items]
+    listed = ListOf[shape](items=items, next=page.next)  # type: ignore[valid-type]
+    return answer(listed, headers=headers)

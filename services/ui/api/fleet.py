@@ -10,7 +10,8 @@ from services.ui import queries
 from services.ui.api import bodies, shapes
 from services.ui.api.answering import Answered, answer, answer_page
 from services.ui.api.openapi import describe
-from services.ui.api.reading import ApiRequest, ListParams, Params, body_of, params_of
+from services.ui.api.reading import ApiRequest, ListParams, Params, PathId, body_of, params_of
+from services.ui.errors import AuditNotFound
 from services.ui.guards import needs
 from services.ui.queries import AuditFilter
 from services.ui.site import site_of
@@ -33,6 +34,10 @@ async def get_fleet_health(request: ApiRequest) -> Answered:
     not_ready = tuple(site.reasons_not_ready())
     health = await site.read(lambda db: queries.fleet_health(db, not_ready=not_ready))
     return answer(shapes.FleetHealthOut.model_validate(health))
+
+
+MAX_DIGITS = 19
+"""Fewer than SQLite's largest number has."""
 
 
 class AuditParams(ListParams):
@@ -72,6 +77,16 @@ async def list_audit(request: ApiRequest) -> Answered:
     return answer_page(shapes.AuditOut, Page(tuple(map(_entry, page.items)), page.next))
 
 
+@get("/audit/{entry_id:str}", opt=describe("Shows an audit entry", answer=shapes.AuditOut))
+async def get_audit(request: ApiRequest, entry_id: PathId) -> Answered:
+    if not (entry_id.isascii() and entry_id.isdigit() and len(entry_id) < MAX_DIGITS):
+        raise AuditNotFound
+    view = await site_of(request).read(lambda db: queries.find_audit(db, int(entry_id)))
+    if view is None:
+        raise AuditNotFound
+    return answer(shapes.AuditOut.model_validate(_entry(view)))
+
+
 @post(
     "/enrollment-tokens", guards=[needs("operator")], status_code=201,
     opt=describe(
@@ -104,4 +119,6 @@ async def create_setup_code(request: ApiRequest) -> Answered:
     return answer(shapes.SetupCodeOut(code=code, expires_at=expires_at), status=201)
 
 
-HANDLERS = [get_fleet, get_fleet_health, list_audit, create_enrollment_token, create_setup_code]
+HANDLERS = [
+    get_fleet, get_fleet_health, list_audit, get_audit, create_enrollment_token, create_setup_code,
+]  # fmt: skip

@@ -12,16 +12,26 @@ from libs.common.errors import NotFound
 from libs.common.events.host import Schedule, SourceGroup
 from services.ui import queries
 from services.ui.api import bodies, shapes
-from services.ui.api.answering import Answered, answer, answer_all
+from services.ui.api.answering import Answered, answer, answer_page
 from services.ui.api.hosts import ask_about_host
 from services.ui.api.openapi import describe
-from services.ui.api.reading import ApiRequest, PathId, body_of
+from services.ui.api.reading import ApiRequest, ListParams, PathId, body_of, params_of
 from services.ui.calls import Answer
 from services.ui.guards import needs
+from services.ui.reads.short_lists import Order, page_of
 from services.ui.site import site_of
 from services.ui.views import ScheduleView, SourceGroupView
 
 View = TypeVar("View", SourceGroupView, ScheduleView)
+
+
+_GROUPS: Order[SourceGroupView] = Order(
+    {"id": lambda group: group.id, "name": lambda group: group.name}, "id", lambda group: group.id
+)
+_SCHEDULES: Order[ScheduleView] = Order(
+    {"id": lambda one: one.id, "name": lambda one: one.name}, "id", lambda one: one.id
+)
+"""By id is by age."""
 
 
 class SourceGroupNotFound(NotFound):
@@ -62,10 +72,12 @@ async def _ask(request: ApiRequest, verb: str, host_id: str, arguments: dict[str
 
 @get(
     "/hosts/{host_id:str}/source-groups",
-    opt=describe("Lists source groups", answer=shapes.SourceGroupOut, many=True),
+    opt=describe("Lists source groups", params=ListParams, answer=shapes.SourceGroupOut, many=True),
 )
 async def list_source_groups(request: ApiRequest, host_id: PathId) -> Answered:
-    return answer_all(shapes.SourceGroupOut, await _groups(request, host_id))
+    part = params_of(request, ListParams).part
+    page = page_of(await _groups(request, host_id), _GROUPS, part)
+    return answer_page(shapes.SourceGroupOut, page)
 
 
 @get(
@@ -116,10 +128,12 @@ async def patch_source_group(request: ApiRequest, host_id: PathId, item_id: Path
 
 @get(
     "/hosts/{host_id:str}/schedules",
-    opt=describe("Lists schedules", answer=shapes.ScheduleOut, many=True),
+    opt=describe("Lists schedules", params=ListParams, answer=shapes.ScheduleOut, many=True),
 )
 async def list_schedules(request: ApiRequest, host_id: PathId) -> Answered:
-    return answer_all(shapes.ScheduleOut, await _schedules(request, host_id))
+    part = params_of(request, ListParams).part
+    page = page_of(await _schedules(request, host_id), _SCHEDULES, part)
+    return answer_page(shapes.ScheduleOut, page)
 
 
 @get(

@@ -1,12 +1,10 @@
-"""`/hosts`: list, one, change, mode, remove, token, backup, timeline, decisions."""
+"""`/hosts`: list, one, change, mode, remove, token, backup."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from litestar import delete, get, patch, post, put
-from pydantic import AwareDatetime, BeforeValidator
 
 from libs.common.errors import BadInput, HostNotFound
 from libs.common.events.host import Actor, HostRecord
@@ -14,7 +12,7 @@ from services.ui import queries
 from services.ui.api import bodies, shapes
 from services.ui.api.answering import Answered, answer, answer_page
 from services.ui.api.openapi import describe
-from services.ui.api.reading import ApiRequest, ListParams, Params, PathId, body_of, params_of
+from services.ui.api.reading import ApiRequest, ListParams, PathId, body_of, params_of
 from services.ui.arms import with_places
 from services.ui.calls import Answer
 from services.ui.guards import needs
@@ -197,54 +195,6 @@ async def backup_host(request: ApiRequest, host_id: PathId) -> Answered:
     return answer(shapes.JobIdOut.model_validate(done.result), status=202, call=done)
 
 
-def _a_time(value: Any) -> Any:
-    """A `+` in an address means a blank; a time zone must survive it."""
-    return value.replace(" ", "+") if isinstance(value, str) and "T" in value else value
-
-
-class TimelineParams(Params):
-    since: Annotated[AwareDatetime | None, BeforeValidator(_a_time)] = None
-
-
-@get(
-    "/hosts/{host_id:str}/timeline",
-    opt=describe(
-        "Lists when a host was online, offline, not observed; default 14 days",
-        params=TimelineParams, answer=shapes.IntervalOut, many=True,
-    ),
-)  # fmt: skip
-async def host_timeline(request: ApiRequest, host_id: PathId) -> Answered:
-    site, params = site_of(request), params_of(request, TimelineParams)
-    await site.get_record(host_id, request.user)
-    since: datetime | None = params.since
-    intervals = await site.calls.timeline(host_id, since, request.user)
-    return answer_page(shapes.IntervalOut, Page(tuple(intervals)))
-
-
-class DecisionParams(ListParams):
-    """Newest first; there is no other order."""
-
-    sort: Literal["", "-at"] = ""
-
-
-@get(
-    "/hosts/{host_id:str}/decisions",
-    opt=describe(
-        "Lists what was decided about a host, and why", params=DecisionParams,
-        answer=shapes.DecisionOut, many=True,
-    ),
-)  # fmt: skip
-async def host_decisions(request: ApiRequest, host_id: PathId) -> Answered:
-    site, params = site_of(request), params_of(request, DecisionParams)
-    await site.get_record(host_id, request.user)
-    found = await site.calls.decisions(
-        host_id, request.user, limit=params.limit, cursor=params.cursor
-    )
-    missing = {"Dormice-Missing": ", ".join(found.missing)} if found.missing else {}
-    return answer_page(shapes.DecisionOut, found.page, headers=missing)
-
-
 HANDLERS = [
     list_hosts, get_host, patch_host, set_mode, remove_host, rotate_token, backup_host,
-    host_timeline, host_decisions,
 ]  # fmt: skip

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get, post
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from libs.common.errors import RemoteError
 from libs.common.events.job import JobKind, JobOrigin, JobStatus
 from services.ui import queries
 from services.ui.api import shapes
-from services.ui.api.answering import Answered, answer, answer_page, answer_raw
+from services.ui.api.answering import Answered, answer, answer_page
 from services.ui.api.openapi import describe
 from services.ui.api.reading import ApiRequest, ListParams, PathId, params_of
 from services.ui.errors import JobNotFound
@@ -23,6 +23,7 @@ from services.ui.site import is_id, site_of
 class JobParams(ListParams):
     """`status` may name several, with commas."""
 
+    id: str | None = None
     host_id: str | None = None
     status: str | None = None
     kind: JobKind | None = None
@@ -30,6 +31,7 @@ class JobParams(ListParams):
     schedule_id: str | None = None
     source_group_id: str | None = None
     run_id: str | None = None
+    attempt: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
     @field_validator("status")
     @classmethod
@@ -43,7 +45,8 @@ class JobParams(ListParams):
         return JobFilter(
             host_id=self.host_id, status=tuple(self.status.split(",")) if self.status else None,
             kind=self.kind, origin=self.origin, schedule_id=self.schedule_id,
-            source_group_id=self.source_group_id, run_id=self.run_id,
+            source_group_id=self.source_group_id, run_id=self.run_id, job_id=self.id,
+            attempt=self.attempt,
         )  # fmt: skip
 
 
@@ -87,11 +90,11 @@ async def job_log(request: ApiRequest, job_id: PathId) -> Answered:
 
 @post(
     "/jobs/{job_id:str}/cancel", guards=[needs("operator")], status_code=202,
-    opt=describe("Stops a job", role="operator", status=202),
+    opt=describe("Stops a job", role="operator", answer=shapes.JobStatusOut, status=202),
 )  # fmt: skip
 async def cancel_job(request: ApiRequest, job_id: PathId) -> Answered:
     done = await _ask(request, "cancel", job_id)
-    return answer_raw(done.result, status=202, call=done)
+    return answer(shapes.JobStatusOut.model_validate(done.result), status=202, call=done)
 
 
 HANDLERS = [list_jobs, get_job, job_log, cancel_job]

@@ -49,6 +49,9 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         [(model, _mode(model)) for model in ordered], ref_template=_REFERENCES
     )
     references = {model: reference["$ref"] for (model, _), reference in names.items()}
+    components = dict(schemas.get("$defs", {}))
+    for _, about in described:
+        components |= _params_schema(about.params).get("$defs", {})
     paths: dict[str, Any] = {}
     for handler, about in described:
         path = _PARAMETER.sub(r"{\1}", PREFIX + min(handler.paths))
@@ -62,7 +65,7 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": schemas.get("$defs", {}),
+            "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -120,10 +123,11 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 
 def _query_parameters(params: type[BaseModel] | None) -> list[dict[str, Any]]:
-    if params is None:
-        return []
-    fields = params.model_json_schema()["properties"]
     return [
         {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in fields.items()
+        for name, schema in _params_schema(params).get("properties", {}).items()
     ]
+
+
+def _params_schema(params: type[BaseModel] | None) -> dict[str, Any]:
+    return {} if params is None else params.model_json_schema(ref_template=_REFERENCES)

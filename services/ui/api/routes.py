@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import json
+
 from litestar import Response, Router, get
 from litestar.handlers import HTTPRouteHandler
 
-from services.ui.api import alerts, channels, fleet, host_parts, hosts, jobs, people
-from services.ui.api.answering import answer_raw
+from services.ui.api import (
+    alerts,
+    channels,
+    fleet,
+    host_history,
+    host_parts,
+    hosts,
+    jobs,
+    people,
+)
+from services.ui.api.answering import JSON
 from services.ui.api.openapi import PREFIX, document
 from services.ui.api.problems import answer_problem
 from services.ui.api.reading import MAX_BODY
 from services.ui.guards import bearer
 
 HANDLERS: list[HTTPRouteHandler] = [
-    *hosts.HANDLERS, *host_parts.HANDLERS, *alerts.HANDLERS, *jobs.HANDLERS, *fleet.HANDLERS,
-    *channels.HANDLERS, *people.HANDLERS,
+    *hosts.HANDLERS, *host_history.HANDLERS, *host_parts.HANDLERS, *alerts.HANDLERS,
+    *jobs.HANDLERS, *fleet.HANDLERS, *channels.HANDLERS, *people.HANDLERS,
 ]  # fmt: skip
 
-DOCUMENT = document(HANDLERS)
+DOCUMENT = json.dumps(document(HANDLERS)).encode()
 
 
 @get(f"{PREFIX}/openapi.json", sync_to_thread=False)
 def openapi_json() -> Response[bytes]:
     """Anybody may know what the API looks like."""
-    return answer_raw(DOCUMENT)
+    return Response(DOCUMENT, media_type=JSON)
 
 
 def api_routes() -> list[Router | HTTPRouteHandler]:

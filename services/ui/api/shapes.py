@@ -111,6 +111,7 @@ class ScheduleOut(Shape):
     next_fire: datetime | None
     last_success_at: datetime | None
     overdue: bool
+    overdue_since: datetime | None
 
 
 class AlertOut(Shape):
@@ -241,6 +242,10 @@ class NewApiTokenOut(ApiTokenOut):
     """`token` is shown this once."""
 
     token: str
+
+
+class JobStatusOut(Shape):
+    status: str
 
 
 class EnrollmentTokenOut(Shape):

@@ -42,6 +42,9 @@ class AlertFilter:
     severity: str | None = None
     silenced: bool | None = None
     fleet_wide: bool = False
+    alert_id: str | None = None
+    held_by: str | None = None
+    acknowledged_by: str | None = None
 
 
 _STATES = {
@@ -69,6 +72,8 @@ def list_alerts(
     where = where.equal(
         alert__host_id=wanted.host_id, alert__kind=wanted.kind, alert__severity=wanted.severity,
         alert__silenced=None if wanted.silenced is None else int(wanted.silenced),
+        alert__id=wanted.alert_id, alert__held_by=wanted.held_by,
+        alert__acknowledged_by=wanted.acknowledged_by,
     )  # fmt: skip
     build = lambda found: [_view(alert, now) for alert in found]  # noqa: E731
     return fetch_page(db, _ALERTS, where, part, build)

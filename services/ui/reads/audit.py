@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from libs.common.clock import from_micros
 from services.ui.reads.columns import from_json
-from services.ui.reads.paging import Slice, Source, Where, fetch_page
+from services.ui.reads.paging import Slice, Source, Where, fetch_page, rows
 from services.ui.views import AuditView, Page
 
 _AUDIT = Source(
@@ -44,6 +44,15 @@ def list_audit(
         audit__actor_name=wanted.actor_name,
     )  # fmt: skip
     return fetch_page(db, _AUDIT, where, part, lambda found: [_view(entry) for entry in found])
+
+
+def find_audit(db: sqlite3.Connection, entry_id: int) -> AuditView | None:
+    found = rows(
+        db,
+        f"SELECT {_AUDIT.columns} FROM {_AUDIT.tables} WHERE audit.id = ?",  # noqa: S608
+        (entry_id,),
+    )
+    return _view(found[0]) if found else None
 
 
 def _view(entry: sqlite3.Row) -> AuditView:

@@ -116,10 +116,11 @@ def view_of_record(record: HostRecord, *, now: datetime, fleet: FleetDefaults) -
         tags=record.tags, os=record.os, arch=record.arch, agent_version=record.agent_version,
         power=None, clock_offset_seconds=None, catch_up=None, overdue=overdue_from is not None,
         overdue_since=overdue_from, next_fire_at=policy.host_next_fire(record, now),
-        open_alerts=0, failing=0, attention=False, has_schedule=policy.has_schedule(record),
+        open_alerts=0, failing=0, failed_runs=0, told=frozenset(), attention=False,
+        has_schedule=policy.has_schedule(record),
         thresholds=policy.thresholds_of(record, fleet), next_alert=None,
         enrolled_at=record.enrolled_at, has_repository=record.repository_id is not None,
-        version=record.version,
+        version=record.version, config_version=0,
     )  # fmt: skip
 
 
@@ -129,9 +130,12 @@ def view_of_record(record: HostRecord, *, now: datetime, fleet: FleetDefaults) -
 def _views(
     db: sqlite3.Connection, found: list[sqlite3.Row], now: datetime, fleet: FleetDefaults
 ) -> list[HostView]:
-    told = _told(db, [host["id"] for host in found])
-    since = observed_since(db)
-    return [_view(host, now, fleet, since, told.get(host["id"], frozenset())) for host in found]
+    ids = [host["id"] for host in found]
+    told, failed, since = _told(db, ids), _failed_runs(db, ids), observed_since(db)
+    return [
+        _view(host, now, fleet, since, told.get(host["id"], frozenset()), failed.get(host["id"], 0))
+        for host in found
+    ]
 
 
 def _told(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, frozenset[str]]:
@@ -146,12 +150,22 @@ def _told(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, frozenset[st
     return kinds
 
 
+def _failed_runs(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, int]:
+    """Return how often backups failed since the last success, of groups whose last one failed."""
+    sql = (
+        "SELECT host_id, sum(failed_runs) FROM backup WHERE last_run_status = 'failed' "
+        "AND host_id IN (SELECT value FROM json_each(?)) GROUP BY host_id"
+    )
+    return dict(db.execute(sql, (json.dumps(host_ids),)).fetchall())
+
+
 def _view(
     host: sqlite3.Row,
     now: datetime,
     fleet: FleetDefaults,
     observed: datetime | None,
     told: frozenset[str],
+    failed_runs: int,
 ) -> HostView:
     record = HostRecord.model_validate_json(host["record"])
     thresholds = policy.thresholds_of(record, fleet)
@@ -170,11 +184,12 @@ def _view(
         os=host["os"], arch=host["arch"], agent_version=host["agent_version"], power=_power(host),
         clock_offset_seconds=host["clock_offset"], catch_up=_catch_up(host, now), overdue=overdue,
         overdue_since=overdue_from if overdue else None, next_fire_at=_next_fire(host, record, now),
-        open_alerts=host["open_alerts"], failing=host["failing"],
-        attention=bool(host["attention"]), has_schedule=bool(host["has_schedule"]),
+        open_alerts=host["open_alerts"], failing=host["failing"], failed_runs=failed_runs,
+        told=told, attention=bool(host["attention"]), has_schedule=bool(host["has_schedule"]),
         thresholds=thresholds, next_alert=policy.next_alert(silence, thresholds),
         enrolled_at=from_micros(host["enrolled_at"]),
         has_repository=record.repository_id is not None, version=host["version"],
+        config_version=host["config_version"],
     )  # fmt: skip
 
 

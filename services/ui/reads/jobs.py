@@ -40,6 +40,8 @@ class JobFilter:
     schedule_id: str | None = None
     source_group_id: str | None = None
     run_id: str | None = None
+    job_id: str | None = None
+    attempt: int | None = None
 
 
 def list_jobs(
@@ -53,6 +55,7 @@ def list_jobs(
         job__host_id=wanted.host_id, job__status=wanted.status, job__kind=wanted.kind,
         job__origin=wanted.origin, job__schedule_id=wanted.schedule_id,
         job__source_group_id=wanted.source_group_id, job__run_id=wanted.run_id,
+        job__id=wanted.job_id, job__attempt=wanted.attempt,
     )  # fmt: skip
     return fetch_page(db, _JOBS, where, part, lambda found: [_view(job) for job in found])
 

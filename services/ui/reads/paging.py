@@ -82,6 +82,14 @@ def row(db: sqlite3.Connection, sql: str, parameters: Iterable[Any] = ()) -> sql
     return found[0] if found else None
 
 
+def find_sort(sort: str, sorts: Mapping[str, T]) -> tuple[bool, T]:
+    """Return whether a sort is descending, and what it sorts by. Raises: BadInput."""
+    field = sort.removeprefix("-")
+    if field not in sorts:
+        raise BadInput(f"sort={sort[:40]!r} is none of {', '.join(sorted(sorts))}")
+    return sort.startswith("-"), sorts[field]
+
+
 def fetch_page(
     db: sqlite3.Connection,
     source: Source,
@@ -94,13 +102,10 @@ def fetch_page(
     Raises: BadInput for an unknown sort, or a cursor that is not ours or of another sort.
     """
     sort = part.sort or source.default_sort
-    descending, field = sort.startswith("-"), sort.removeprefix("-")
-    if field not in source.sorts:
-        raise BadInput(f"sort={sort[:40]!r} is none of {', '.join(sorted(source.sorts))}")
-    key = source.sorts[field]
+    descending, key = find_sort(sort, source.sorts)
     backward = False
     if part.cursor:
-        backward, edge = _decode_cursor(part.cursor, sort)
+        backward, edge = decode_cursor(part.cursor, sort)
         sign = "<" if descending != backward else ">"
         where = where.plus(f"({key}, {source.identity}) {sign} (?, ?)", *edge)
     order = "DESC" if descending != backward else "ASC"
@@ -118,17 +123,23 @@ def fetch_page(
     before = more if backward else part.cursor is not None
     return Page(
         tuple(build(found)),
-        next=_encode_cursor(sort, found[-1], backward=False) if found and after else None,
-        previous=_encode_cursor(sort, found[0], backward=True) if found and before else None,
+        next=_cursor_of(sort, found[-1], backward=False) if found and after else None,
+        previous=_cursor_of(sort, found[0], backward=True) if found and before else None,
     )
 
 
-def _encode_cursor(sort: str, edge: sqlite3.Row, *, backward: bool) -> str:
-    body = json.dumps([sort, int(backward), edge["_key"], edge["_id"]])
+def _cursor_of(sort: str, edge: sqlite3.Row, *, backward: bool) -> str:
+    return encode_cursor(sort, (edge["_key"], edge["_id"]), backward=backward)
+
+
+def encode_cursor(sort: str, edge: tuple[Any, Any], *, backward: bool = False) -> str:
+    """Return the cursor of a page's edge: its sort key and its id."""
+    body = json.dumps([sort, int(backward), *edge])
     return base64.urlsafe_b64encode(body.encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str, sort: str) -> tuple[bool, tuple[Any, Any]]:
+def decode_cursor(cursor: str, sort: str) -> tuple[bool, tuple[Any, Any]]:
+    """Return whether the page before is wanted, and the edge. Raises: BadInput."""
     try:
         if len(cursor) > MAX_CURSOR:
             raise ValueError

@@ -128,6 +128,40 @@ async def test_a_critical_alert_of_the_fleet_makes_it_failing(world: World) -> N
     assert listed["host_id"] is None
 
 
+async def test_deliveries_come_in_pages(world: World) -> None:
+    made = await world.post(
+        "/channels", name="ops", kind="webhook", config={"url": "http://hook.invalid/"}
+    )
+    path = f"/channels/{made['id']}"
+    told = [(await world.post(f"{path}/test"))["delivery_id"] for _ in range(3)]
+    first = await world.get(f"{path}/deliveries", limit=2)
+    rest = await world.get(f"{path}/deliveries", limit=2, cursor=first["next"])
+    assert [one["id"] for one in first["items"] + rest["items"]] == told[::-1]
+    assert rest["next"] is None
+    for wrong in ({"limit": 0}, {"limit": 1001}, {"cursor": "nope"}, {"sort": "tries"}):
+        assert (await world.api.get(f"{path}/deliveries", params=wrong)).status_code == 422
+
+
+async def test_r20_only_an_admin_sees_the_whole_address_of_a_channel(world: World) -> None:
+    url = "https://hook.invalid/T0KEN"
+    made = await world.post("/channels", name="ops", kind="webhook", config={"url": url})
+    assert (await world.get(f"/channels/{made['id']}"))["config"]["url"] == url
+    for role in ("viewer", "operator"):
+        async with world.client(await world.token_of(role)) as client:
+            for path in ("/channels", f"/channels/{made['id']}", "/audit"):
+                answer = await client.get(path)
+                assert answer.status_code == 200
+                assert "T0KEN" not in answer.text
+
+
+async def test_one_audit_entry(world: World) -> None:
+    await world.enroll("web-1")
+    (newest, *_) = (await world.get("/audit"))["items"]
+    assert await world.get(f"/audit/{newest['id']}") == newest
+    for unknown in ("nope", "99999", "9" * 30, "-1", "%20"):
+        assert (await world.api.get(f"/audit/{unknown}")).status_code == 404
+
+
 async def test_a_channel_that_does_not_deliver_degrades_until_it_does(world: World) -> None:
     facts = {"channel_id": "c1", "channel_name": "ops", "event": "raised", "tries": 3}
     await world.publish(NotificationFailed(delivery_id="d1", at=world.now, error="410", **facts))

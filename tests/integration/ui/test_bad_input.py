@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -101,6 +103,9 @@ async def test_wrong_values_are_clear_4xx_and_change_nothing(world: World) -> No
     "/hosts?q=tag:", "/hosts?q=" + "a%20" * 400, "/alerts?state=shut", "/alerts?limit=-1",
     "/jobs?status=sleeping", "/jobs?status=", "/jobs?kind=wipe", "/audit?sort=action",
     "/hosts?cursor=" + "A" * 3000, "/hosts?cursor=bnVsbA", "/operators?limit=x", "/fleet?a=%00%zz",
+    "/hosts?q=status:away", "/alerts?kind=rain", "/alerts?severity=mild", "/jobs?attempt=0",
+    "/channels?limit=0", "/channels?limit=1001", "/channels?cursor=nope", "/channels?sort=secret",
+    "/channels?nonsense=1",
 ])  # fmt: skip
 async def test_bad_questions_are_422(world: World, path: str) -> None:
     answer = await world.api.get(path)
@@ -108,6 +113,14 @@ async def test_bad_questions_are_422(world: World, path: str) -> None:
         assert answer.status_code < 500
     else:
         check_problem(answer, 422)
+
+
+@pytest.mark.parametrize("part", ["source-groups", "schedules", "timeline", "decisions"])
+async def test_the_lists_of_a_host_take_what_every_list_takes(world: World, part: str) -> None:
+    path = f"/hosts/{await world.enroll('web-1')}/{part}"
+    for wrong in ("limit=0", "limit=1001", "cursor=nope", "sort=secret", "nonsense=1"):
+        check_problem(await world.api.get(f"{path}?{wrong}"), 422)
+    assert set(await world.get(path, limit=1000)) == {"items", "next"}
 
 
 async def test_a_cursor_of_another_sort_is_refused(world: World) -> None:
@@ -134,6 +147,8 @@ async def test_the_document_describes_every_route(world: World) -> None:
     assert mode["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Mode")
     from services.ui.api.routes import HANDLERS
 
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(re.findall(r'"\$ref": ?"([^"]+)"', json.dumps(document))) <= known
     described = {
         (method.upper(), path) for path, one in document["paths"].items() for method in one
     }
