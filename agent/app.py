@@ -2,6 +2,7 @@
 
 Signals: SIGTERM and SIGINT end it with a goodbye. SIGUSR1 acts as if the lid closed (goodbye,
 hang up, cron and a running job stand still), SIGUSR2 as if it opened; the demo and tests use them.
+Where logind says that the machine sleeps and wakes, the same happens.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -20,14 +21,18 @@ from agent.engines.choice import end_leftover, engine_of
 from agent.enroll import socket_url
 from agent.errors import StateUnusable
 from agent.jobs import JobRunner
+from agent.lid import Lid
 from agent.machine import AgentMachine
+from agent.power import PowerReport
 from agent.settings import AgentSettings
 from agent.signals import handled
 from agent.state import Identity, StateDirectory
 from agent.store import AgentStore
+from agent.system_bus import SystemBus
+from agent.timekeeper import Timekeeper
 from agent.work import Outcome
 from libs.common import logging
-from libs.common.clock import Clock, SystemClock, monotonic_seconds, to_micros, to_rfc3339
+from libs.common.clock import Clock, SystemClock, to_micros, to_rfc3339
 from libs.common.protocol import (
     PROTOCOL,
     Ack,
@@ -39,7 +44,6 @@ from libs.common.protocol import (
     GoodbyeReason,
     Hello,
     Hold,
-    Power,
     Run,
     Welcome,
 )
@@ -60,12 +64,9 @@ class Agent:
         self.files = StateDirectory(settings.state)
         self._random = random or SystemRandom()
         self._stop = asyncio.Event()
-        self._look_again = asyncio.Event()
         self._drained = asyncio.Event()
-        self._asleep = False
         self._stopping_for = GoodbyeReason.SHUTDOWN
         self._status: dict[str, Any] = {}
-        self._power: Power | None = None
         self._unsaved: dict[str, Outcome] = {}
 
     # --- from start to end ---
@@ -90,16 +91,17 @@ class Agent:
 
     async def _serve(self) -> None:
         self._assemble()
-        now = self.clock.now()
-        end_leftover(self._note, self.settings)
-        self.machine.start(now)
+        await end_leftover(self._note, self.settings)
+        self.machine.start(self.clock.now())
         self._note_status(state="starting")
         log.info("agent_started", host_id=self.identity.host_id, version=host.agent_version())
         with handled(self._handlers()):
-            connecting = asyncio.create_task(self.connection.run(), name="connection")
-            looking = asyncio.create_task(self._look_at_the_clock(), name="clock")
-            stopping = asyncio.create_task(self._stop.wait(), name="stop")
-            tasks = (connecting, looking, stopping)
+            tasks = [
+                asyncio.create_task(self.connection.run(), name="connection"),
+                asyncio.create_task(self.timekeeper.run(), name="clock"),
+                asyncio.create_task(self.system.run(), name="system"),
+                asyncio.create_task(self._stop.wait(), name="stop"),
+            ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 await self._wind_down()
@@ -124,13 +126,25 @@ class Agent:
             on_finished=self._job_finished,
             tell=self.connection.tell,
         )
+        self.timekeeper = Timekeeper(
+            self.clock,
+            longest_jump=self.settings.clock_gap,
+            look=self._look,
+            next_look=self._next_look,
+            on_jump=self._on_jump,
+        )
+        self.lid = Lid(
+            self.connection, self.runner, on_closed=self._fall_asleep, on_opened=self._wake_up
+        )
+        self.system = SystemBus(on_sleep=self.lid.closed, on_wake=self.lid.open)
+        self.power = PowerReport(lambda: self.system.metered)
 
     async def _wind_down(self) -> None:
         """End the job as interrupted, give its report a moment to arrive, say goodbye."""
         self.machine.stopping = True
         self.runner.resume()
         await self.runner.stop()
-        if self._status.get("state") == "connected" and not self._asleep:
+        if self._status.get("state") == "connected" and not self.lid.is_closed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_REPORTS.total_seconds()):
                     while self.machine.spool.count():
@@ -138,41 +152,23 @@ class Agent:
                         await self._drained.wait()
         await self.connection.say_goodbye(self._stopping_for)
 
-    # --- the lid ---
+    # --- sleep ---
 
-    def close_lid(self) -> None:
-        """Act as if the machine went to sleep: goodbye, and everything stands still."""
-        if self._asleep:
-            return
-        self._asleep = True
-        self.runner.pause()
+    def _fall_asleep(self) -> None:
         self._note_status(state="asleep")
-        log.info("lid_closed")
-        self._sleeping = asyncio.create_task(
-            self.connection.say_goodbye(GoodbyeReason.SLEEP), name="goodbye"
-        )
 
-    def open_lid(self) -> None:
-        """Act as if the machine woke up."""
-        if not self._asleep:
-            return
-        self._asleep = False
-        log.info("lid_opened")
-        self.machine.woke(self.clock.now())
-        self.runner.resume()
-        self.connection.wake()
-        self._look_again.set()
+    def _wake_up(self) -> None:
+        try:
+            self.machine.woke(self.clock.now())
+        except StateUnusable as error:
+            log.error("state_unusable", error=error.message)
+        self.timekeeper.look_again()
 
     # --- the clock ---
 
-    async def _look_at_the_clock(self) -> None:
-        """Sleep to the next fire, in slices: a clock that is set, or a sleep, is soon noticed."""
-        while True:
-            if not self._asleep:
-                self._look()
-            await self._one_slice()
-
     def _look(self) -> None:
+        if self.lid.is_closed:
+            return
         try:
             for job_id in list(self._unsaved):
                 self.machine.job_finished(job_id, self._unsaved[job_id], self.clock.now())
@@ -182,24 +178,25 @@ class Agent:
             log.error("state_unusable", error=error.message)
             return
         self.connection.reports_changed()
-        self._tell_power()
+        if self._status.get("state") == "connected" and (news := self.power.find_news()):
+            self.connection.tell(news)
         if work is not None:
             self.runner.start(work)
             self._note_status(job=work.job_id)
 
-    async def _one_slice(self) -> None:
-        before, started = self.clock.now(), monotonic_seconds()
-        slice_ = self.settings.clock_slice if self._asleep else self.machine.next_look(before)
-        self._look_again.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(slice_.total_seconds()):
-                await self._look_again.wait()
-        slept = timedelta(seconds=monotonic_seconds() - started)
-        gap = self.clock.now() - before - slept
-        if gap > self.settings.clock_gap and not self._asleep:
-            log.info("woke_up", gap_seconds=round(gap.total_seconds()))
-            self.machine.woke(self.clock.now())
+    def _next_look(self, now: datetime) -> timedelta:
+        return self.settings.clock_slice if self.lid.is_closed else self.machine.next_look(now)
+
+    def _on_jump(self, by: timedelta) -> None:
+        """A clock that went on was a sleep; one that was set back takes what waits with it."""
+        if self.lid.is_closed:
+            return
+        log.info("clock_jumped", seconds=round(by.total_seconds()))
+        if by > timedelta():
+            self._wake_up()
             self.connection.reconnect()
+        else:
+            self.machine.clock_set_back(-by)
 
     # --- what the connection asks (connection.Peer) ---
 
@@ -215,22 +212,18 @@ class Agent:
         return counter
 
     def hello(self, counter: int) -> Hello:
-        config, power = self.machine.config, host.power()
-        self._power = None if power is None else Power(**power.model_dump())
+        config = self.machine.config
+        power, metered = self.power.for_hello()
         return Hello(
             protocol=PROTOCOL,
             connection=counter,
             now=self.clock.now(),
-            agent_version=host.agent_version(),
-            hostname=host.hostname(),
-            os=host.system(),
-            arch=host.architecture(),
-            timezone=host.timezone(),
-            boot_id=host.boot_id(),
+            **host.facts(),
             config_version=0 if config is None else config.version,
             running=[job.job_id for job in self.machine.ledger.unfinished()],
             spool=self.machine.spool.state(),
             power=power,
+            metered=metered,
         )
 
     def unsent(self, sent: int) -> list[tuple[int, str]]:
@@ -239,7 +232,7 @@ class Agent:
 
     def on_state(self, state: str, **facts: Any) -> None:
         log.info(f"connection_{state}", **facts)
-        if not self._asleep:
+        if not self.lid.is_closed:
             self._note_status(state=state, connection=facts)
 
     def on_frame(self, frame: Frame) -> None:
@@ -260,8 +253,9 @@ class Agent:
                 self._on_run(frame)
             case Hold():
                 self.machine.on_hold(frame, now)
-                self._look_again.set()
+                self.timekeeper.look_again()
             case Cancel():
+                self.machine.on_cancel(frame.job_id)
                 self.runner.cancel(frame.job_id)
             case Error():
                 log.warning("gateway_error", code=frame.code, message=frame.message[:300])
@@ -274,7 +268,7 @@ class Agent:
             config = config.model_copy(update={"agent_token": None})
         self.connection.tell(self.machine.on_config(config, self.clock.now()))
         self.connection.reports_changed()
-        self._look_again.set()
+        self.timekeeper.look_again()
         self._note_status(config_version=config.version)
 
     def _on_run(self, run: Run) -> None:
@@ -298,7 +292,7 @@ class Agent:
             log.error("result_not_saved", job_id=job_id, error=error.message)
         self.connection.reports_changed()
         self._note_status(job=None, last_job={"id": job_id, "status": outcome.status.value})
-        self._look_again.set()
+        self.timekeeper.look_again()
 
     # --- helpers ---
 
@@ -318,13 +312,6 @@ class Agent:
             self.files.put_identity(self.identity)
             log.info("agent_credentials_replaced")
 
-    def _tell_power(self) -> None:
-        state = host.power()
-        power = None if state is None else Power(**state.model_dump())
-        if power is not None and power != self._power:
-            self._power = power
-            self.connection.tell(power)
-
     def _note_status(self, **facts: Any) -> None:
         self._status |= facts
         self._status["at"] = to_rfc3339(self.clock.now())
@@ -334,10 +321,14 @@ class Agent:
         except StateUnusable as error:
             log.warning("status_not_written", error=error.message)
 
+    def _told_to_end(self) -> None:
+        self.runner.interrupt()  # At once: a program that ends from now on did not fail by itself.
+        self.stop()
+
     def _handlers(self) -> dict[str, Callable[[], None]]:
         return {
-            "SIGTERM": self.stop,
-            "SIGINT": self.stop,
-            "SIGUSR1": self.close_lid,
-            "SIGUSR2": self.open_lid,
+            "SIGTERM": self._told_to_end,
+            "SIGINT": self._told_to_end,
+            "SIGUSR1": self.lid.close,
+            "SIGUSR2": self.lid.open,
         }

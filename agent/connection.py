@@ -105,7 +105,6 @@ class Connection:
         self._awake.set()
         self._hurry = asyncio.Event()
         self._reports = asyncio.Event()
-        self._goodbye: Goodbye | None = None
         self._socket: ClientConnection | None = None
         self._outgoing: asyncio.Queue[Frame] | None = None
         self._finished = False
@@ -156,6 +155,7 @@ class Connection:
             await self._until_awake()
             if self._finished:
                 return
+            self._hurry.clear()  # Whoever is in a hurry from here on spares the next wait.
             ended = await self._once(above)
             self._peer.on_state("disconnected", reason=ended.reason, code=ended.code)
             again = above is None and ended.code == CloseCode.REPLACED
@@ -177,14 +177,16 @@ class Connection:
 
     async def _wait(self, duration: timedelta) -> None:
         self._peer.on_state("waiting", seconds=round(duration.total_seconds(), 3))
-        self._hurry.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(duration.total_seconds()):
                 await self._hurry.wait()
 
     async def _once(self, above: int | None) -> Ended:
-        counter = self._peer.next_counter(above)
         credentials = self._peer.credentials()
+        try:
+            counter = self._peer.next_counter(above)
+        except DormiceError as error:  # A disk that takes nothing: its room may come back.
+            return Ended(f"cannot dial: {error.message}"[:200])
         self._peer.on_state("dialling", counter=counter)
         try:
             async with connect(

@@ -35,3 +35,7 @@ class StateUnusable(DormiceError):
     """The state directory cannot be read or written; the message names the file."""
 
     code: ClassVar[str] = "state_unusable"
+
+
+class DamagedFile(StateUnusable):
+    """A file of the state directory cannot be understood; the message says what to do."""

@@ -54,6 +54,18 @@ def timezone() -> str:
     return "UTC"
 
 
+def facts() -> dict[str, str]:
+    """Return what a hello says of this machine."""
+    return {
+        "agent_version": agent_version(),
+        "hostname": hostname(),
+        "os": system(),
+        "arch": architecture(),
+        "timezone": timezone(),
+        "boot_id": boot_id(),
+    }
+
+
 def power(folder: Path = POWER_SUPPLIES) -> PowerState | None:
     """Return battery and charge, or None where there is no battery."""
     batteries = [each for each in _supplies(folder) if _read(each / "type") == "Battery"]

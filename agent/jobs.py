@@ -12,10 +12,11 @@ from pathlib import Path
 from agent.engines.process import ControlledProcess
 from agent.work import Engine, Outcome, Progress, Work
 from libs.common.clock import monotonic_seconds
+from libs.common.errors import DormiceError
 from libs.common.logging import get_logger
-from libs.common.protocol import Frame, JobLog, JobProgress, RunStatus
+from libs.common.protocol import LOG_TAIL_BYTES, Frame, JobLog, JobProgress, RunStatus
 
-TAIL_BYTES = 16 * 1024
+TAIL_BYTES = LOG_TAIL_BYTES
 LONGEST_ERROR = 1000
 SECONDS_BETWEEN_PROGRESS = 1.0
 
@@ -63,10 +64,14 @@ class JobRunner:
             self._stopped_as = status
             self._process.stop()
 
-    async def stop(self) -> None:
-        """End whatever runs, as interrupted, and wait until that is reported."""
+    def interrupt(self) -> None:
+        """End whatever runs, as interrupted."""
         if self._job_id is not None:
             self.cancel(self._job_id, RunStatus.INTERRUPTED)
+
+    async def stop(self) -> None:
+        """End whatever runs, as interrupted, and wait until that is reported."""
+        self.interrupt()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
@@ -83,6 +88,8 @@ class JobRunner:
         try:
             self._on_started(work.job_id)
             outcome = await self._engine.backup(work, process, voice)
+        except DormiceError as error:
+            outcome = Outcome(RunStatus.FAILED, error=error.message)
         except Exception as error:
             log.exception("engine_failed", job_id=work.job_id)
             outcome = Outcome(RunStatus.FAILED, error=f"the agent failed: {type(error).__name__}")

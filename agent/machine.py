@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent import policy, schedule
+from agent.errors import DamagedFile
 from agent.ledger import ACCEPTED, RUNNING, Job, Ledger, Waiting
 from agent.policy import FireVerdict, RunVerdict, Situation
 from agent.settings import AgentSettings
@@ -33,6 +34,8 @@ from libs.common.protocol import (
 )
 from libs.common.runs import run_id
 
+FORGETS_EVERY = timedelta(days=1)
+
 log = get_logger("agent")
 
 
@@ -53,12 +56,17 @@ class AgentMachine:
         self.stopping = False
         self.server_offset = timedelta()
         self._looked_until: datetime | None = None
+        self._forget_at: datetime | None = None
 
     # --- time ---
 
     def start(self, now: datetime) -> None:
         """Take up where the last process ended: what it ran is interrupted."""
-        applied = self._files.find_config()
+        try:
+            applied = self._files.find_config()
+        except DamagedFile as error:
+            log.warning("config_damaged", error=error.message)
+            applied = None
         if applied is not None:
             self.config = applied.config
             self._looked_until = applied.applied_at
@@ -67,8 +75,6 @@ class AgentMachine:
             said = "the agent ended while the job was running"
             self._end(job, Outcome(RunStatus.INTERRUPTED, error=said), now)
         self.woke(now)
-        with self._store.transaction():
-            self.ledger.forget_before(now - self._settings.keep_ids)
 
     def woke(self, now: datetime) -> None:
         """After a sleep the server gets its time to answer again, before anything runs alone."""
@@ -77,10 +83,21 @@ class AgentMachine:
                 due_at = policy.due_after_wake(waiting.due_at, now, self._settings.autonomy_after)
                 self.ledger.postpone(waiting, due_at)
 
+    def clock_set_back(self, by: timedelta) -> None:
+        """What waits for its time waits no longer than it would have."""
+        self.server_offset += by
+        with self._store.transaction():
+            for waiting in self.ledger.waiting():
+                self.ledger.postpone(waiting, waiting.due_at - by)
+
     def tick(self, now: datetime) -> Work | None:
         """Report the fires that are due; return the job to run alone, if one is."""
         work = self._run_alone(now)
         self._report_fires(now)
+        if self._forget_at is None or now >= self._forget_at:
+            with self._store.transaction():
+                self.ledger.forget_before(now - self._settings.keep_ids)
+            self._forget_at = now + FORGETS_EVERY
         return work
 
     def next_look(self, now: datetime) -> timedelta:
@@ -140,6 +157,13 @@ class AgentMachine:
         log.info("fire_held", job_id=hold.job_id, reason=hold.reason)
         with self._store.transaction():
             self.ledger.postpone(waiting, until)
+
+    def on_cancel(self, job_id: str) -> None:
+        """A fire that was cancelled before anyone started it is not run alone either."""
+        waiting = self.ledger.find_waiting_job(job_id)
+        if waiting is not None:
+            log.info("fire_cancelled", job_id=job_id)
+            self.ledger.settle(waiting.run_id)
 
     # --- jobs ---
 

@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from agent.errors import AgentRunning, NotEnrolled, StateUnusable
+from agent.errors import AgentRunning, DamagedFile, NotEnrolled, StateUnusable
 from agent.files import make_private_directory, write_private
 from libs.common.protocol import Config
 
@@ -39,6 +39,17 @@ class AppliedConfig(BaseModel):
 
     config: Config
     applied_at: AwareDatetime
+
+
+class _Status(BaseModel):
+    root: dict[str, Any]
+
+
+WHAT_TO_DO: dict[type[BaseModel], str] = {
+    Identity: "remove it and enroll again: dormice agent enroll URL",
+    AppliedConfig: "the gateway sends it again when the agent connects",
+    _Status: "the agent writes it again when it runs",
+}
 
 
 class StateDirectory:
@@ -88,6 +99,7 @@ class StateDirectory:
         write_private(self.root / "identity.json", identity.model_dump_json())
 
     def find_config(self) -> AppliedConfig | None:
+        """Raises DamagedFile, StateUnusable."""
         text = self._read("config.json")
         return None if text is None else _parsed(AppliedConfig, text, self.root / "config.json")
 
@@ -115,15 +127,11 @@ class StateDirectory:
             raise StateUnusable(f"cannot read {path}: {error}") from None
 
 
-class _Status(BaseModel):
-    root: dict[str, Any]
-
-
 def _parsed(model: type[Model], text: str, path: Path) -> Model:
     try:
         return model.model_validate_json(text)
     except ValidationError:
-        raise StateUnusable(f"{path} is damaged; remove it and enroll again") from None
+        raise DamagedFile(f"{path} is damaged; {WHAT_TO_DO[model]}") from None
 
 
 def _try_lock(file: IO[str]) -> bool:

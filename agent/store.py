@@ -78,15 +78,20 @@ class AgentStore:
             self._leave("ROLLBACK")
             raise
 
-    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
-        return self._connection.execute(sql, values)
+    def execute(self, sql: str, *values: object) -> None:
+        """Write. Raises StateUnusable."""
+        self.rows(sql, *values)
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        return self._connection.execute(sql, values).fetchall()
+        """Raises StateUnusable."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StateUnusable(f"cannot use {self.path}: {error}") from None
 
     def find(self, sql: str, *values: object) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
-        return row
+        """Return the first row, if there is one. Raises StateUnusable."""
+        return next(iter(self.rows(sql, *values)), None)
 
     def find_meta(self, key: str) -> str | None:
         row = self.find("SELECT value FROM meta WHERE key = ?", key)

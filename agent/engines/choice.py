@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent import host
 from agent.engines.command import CommandEngine
-from agent.engines.process import KILL, find_leftover
+from agent.engines.process import KILL, find_leftover, forget_leftover
 from agent.engines.restic import ResticEngine
 from agent.settings import AgentSettings
 from agent.state import StateDirectory
@@ -26,10 +26,17 @@ def engine_of(settings: AgentSettings, files: StateDirectory) -> Engine:
     return CommandEngine(settings.command, target, host.hostname(), settings.command_warnings)
 
 
-def end_leftover(note: Path, settings: AgentSettings) -> None:
-    """End what a killed agent left running; its job is reported as interrupted."""
+async def end_leftover(note: Path, settings: AgentSettings) -> None:
+    """End what a killed agent left running, and return when it is gone: nothing may run beside it.
+
+    Its job is reported as interrupted.
+    """
     leftover = find_leftover(note)
     if leftover is not None and leftover.signal(signal.SIGINT):
         log.warning("leftover_program_ended", pid=leftover.pid)
-        grace = settings.stop_grace.total_seconds()
-        asyncio.get_running_loop().call_later(grace, leftover.signal, KILL)
+        try:
+            async with asyncio.timeout(settings.stop_grace.total_seconds()):
+                await leftover.gone()
+        except TimeoutError:
+            leftover.signal(KILL)
+    forget_leftover(note)  # Not before: this agent may be killed, too.

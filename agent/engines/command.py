@@ -41,7 +41,7 @@ class CommandEngine:
                 said.append(line.strip())
 
         try:
-            code = await process.run(self._argv(work, present), dict(os.environ), on_line)
+            code = await process.run(self._argv(work, present), _environment(), on_line)
         except FileNotFoundError:
             return _failed(None, f"{self._template[0]} is not installed here")
         except PermissionError:
@@ -68,6 +68,11 @@ class CommandEngine:
         for part in self._template:
             argv += lists[part] if part in lists else [_filled(part, words)]
         return argv
+
+
+def _environment() -> dict[str, str]:
+    """Ours without our own variables: tokens may be among them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DORMICE_")}
 
 
 def _filled(part: str, words: dict[str, str]) -> str:

@@ -49,8 +49,8 @@ class ControlledProcess:
         assert program.stdout is not None
         assert program.stderr is not None
         self._program = program
-        write_private(self._note, f"{program.pid} {_birth_of(program.pid)}")
         try:
+            write_private(self._note, f"{program.pid} {birth_of(program.pid)}")
             self._apply_wishes()
             out = asyncio.create_task(_read_lines(program.stdout, "stdout", on_line))
             err = asyncio.create_task(_read_lines(program.stderr, "stderr", on_line))
@@ -126,21 +126,31 @@ class Leftover:
 
     def signal(self, number: int) -> bool:
         """Signal its group if it is still that program; say whether it was."""
-        alive = self.birth != "?" and self.birth == _birth_of(self.pid)
+        alive = self._is_alive()
         if alive:
             signal_group(self.pid, number)
         return alive
 
+    async def gone(self) -> None:
+        """Return once it has ended."""
+        while self._is_alive():
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _is_alive(self) -> bool:
+        return self.birth != "?" and self.birth == birth_of(self.pid)
+
 
 def find_leftover(note: Path) -> Leftover | None:
-    """Return what the note of a killed agent names, and remove the note."""
+    """Return what the note of a killed agent names."""
     try:
         pid, birth = note.read_text("ascii").split(maxsplit=1)
         return Leftover(int(pid), birth)
     except (OSError, ValueError):
         return None
-    finally:
-        note.unlink(missing_ok=True)
+
+
+def forget_leftover(note: Path) -> None:
+    note.unlink(missing_ok=True)
 
 
 async def _until_read(
@@ -160,13 +170,17 @@ async def _until_read(
             program._transport.close()  # type: ignore[attr-defined]
 
 
-def _birth_of(pid: int) -> str:
-    """Return when a process was started, so that a reused id is not mistaken for it; or `?`."""
+def birth_of(pid: int) -> str:
+    """Return when a process was started, so that a reused id is not mistaken for it.
+
+    `?` if that is not known, or it has ended and only waits for its parent to notice.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return "?"
-    return stat.rpartition(")")[2].split()[19]
+    state, *rest = stat.rpartition(")")[2].split()
+    return "?" if state in "ZX" else rest[18]
 
 
 async def _read_lines(reader: asyncio.StreamReader, stream: str, on_line: OnLine) -> None:

@@ -77,7 +77,7 @@ class ResticEngine:
             if self._was_used(work.repository):
                 return attempt.failed(code, "the repository is gone; is its disk mounted?")
             code = await attempt.run([self._program, "init"])
-            if code != 0:
+            if code != 0 and not attempt.was_made_meanwhile():
                 return attempt.failed(code, f"cannot make the repository: {attempt.last_words()}")
             attempt.note("made the repository")
             code = await attempt.run(argv)
@@ -155,6 +155,10 @@ class _Attempt:
         asks = "is there a repository at the following location" in said
         absent = any(sign in said for sign in ("no such file", "not exist", "not found"))
         return code == NO_REPOSITORY or (code == 1 and asks and absent)
+
+    def was_made_meanwhile(self) -> bool:
+        """Say whether `init` failed because another host that shares it was faster."""
+        return any("already" in line for line in self._complaints)
 
     def failed(self, code: int, error: str) -> Outcome:
         return Outcome(RunStatus.FAILED, exit_code=code, error=self._cleaner.clean(error))

@@ -8,8 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.state import StateDirectory
 from libs.common.clock import SystemClock
 from libs.common.protocol import (
+    Beat,
+    Cancel,
     Config,
     ConfigApplied,
     Hold,
@@ -30,7 +33,7 @@ FIRE = datetime(2026, 6, 15, 2, 0, tzinfo=UTC)
 RUN = run_id(HOST, "nightly", "group-1", FIRE)
 JOB = job_id(RUN, 1)
 QUIET = {"engine": "command", "command": "true {includes}"}
-AtTwo = Callable[[float], OffsetClock]
+AtTwo = Callable[..., OffsetClock]
 
 
 def answer(attempt: int = 1) -> Run:
@@ -43,8 +46,10 @@ def answer(attempt: int = 1) -> Run:
 async def test_a_fire_is_reported_and_run_alone_when_nobody_answers(
     rig: Rig, at_two: AtTwo
 ) -> None:
-    async with rig.agent(at_two(0.2), **QUIET):
+    clock = at_two()
+    async with rig.agent(clock, **QUIET):
         line = await rig.ready()
+        clock.strike()
         fired = await line.expect(ScheduleFired)
         assert (fired.schedule_id, fired.source_group_id) == ("nightly", "group-1")
         assert fired.fire_time == FIRE
@@ -63,8 +68,10 @@ async def test_a_fire_is_reported_and_run_alone_when_nobody_answers(
 
 
 async def test_an_answered_fire_is_run_once(rig: Rig, at_two: AtTwo) -> None:
-    async with rig.agent(at_two(0.2), **QUIET) as agent:
+    clock = at_two()
+    async with rig.agent(clock, **{**QUIET, "autonomy_after": "60s"}) as agent:
         line = await rig.ready()
+        clock.strike()
         await line.expect(ScheduleFired)
         await line.send(answer())
         await line.send(answer())
@@ -82,9 +89,11 @@ async def test_an_answered_fire_is_run_once(rig: Rig, at_two: AtTwo) -> None:
 async def test_a_control_plane_that_is_down_costs_no_backup(
     rig: Rig, gateway: ScriptedGateway, at_two: AtTwo
 ) -> None:
-    async with rig.agent(at_two(0.3), **QUIET) as agent:
+    clock = at_two()
+    async with rig.agent(clock, **QUIET) as agent:
         await rig.ready()
         await gateway.stop()
+        clock.strike()
         await until(lambda: agent.machine.ledger.has_succeeded(RUN))
         await gateway.start()
         line = await gateway.welcomed()
@@ -104,17 +113,57 @@ async def test_a_control_plane_that_is_down_costs_no_backup(
 
 
 async def test_hold_puts_the_lone_run_off(rig: Rig, at_two: AtTwo) -> None:
-    clock = at_two(0.2)
-    async with rig.agent(clock, **QUIET):
+    clock = at_two()
+    async with rig.agent(clock, **{**QUIET, "autonomy_after": "1s"}):
         line = await rig.ready()
+        clock.strike()
         await line.expect(ScheduleFired)
         # The server's clock is the real one; `until` counts on it.
-        until_ = SystemClock().now() + timedelta(seconds=1)
+        await line.send(Beat(server_time=SystemClock().now()))
+        until_ = SystemClock().now() + timedelta(seconds=2)
         await line.send(Hold(job_id=job_id(RUN, 2), reason="busy", until=until_))
         started = await line.expect(JobStarted)
         assert started.job_id == job_id(RUN, 2)
         assert started.attempt == 2
-        assert timedelta(seconds=0.9) < started.at - FIRE < timedelta(seconds=3)
+        assert started.at > until_ + clock.offset - timedelta(milliseconds=500)
+
+
+async def test_a_cancelled_fire_does_not_run_alone(rig: Rig, at_two: AtTwo) -> None:
+    clock = at_two()
+    async with rig.agent(clock, **{**QUIET, "autonomy_after": "60s"}) as agent:
+        line = await rig.ready()
+        clock.strike()
+        await line.expect(ScheduleFired)
+        held = SystemClock().now() + timedelta(minutes=10)
+        await line.send(Hold(job_id=JOB, reason="busy", until=held))
+        await line.send(Cancel(job_id="another"))
+        await line.send(rig.config(2))
+        await line.expect(ConfigApplied)
+        assert [waiting.job_id for waiting in agent.machine.ledger.waiting()] == [JOB]
+        await line.send(Cancel(job_id=JOB))
+        await until(lambda: not agent.machine.ledger.waiting())
+        assert agent.machine.ledger.find_job(JOB) is None
+
+
+async def test_a_clock_set_back_does_not_delay_the_lone_run(rig: Rig, at_two: AtTwo) -> None:
+    clock = at_two()
+    async with rig.agent(clock, **{**QUIET, "autonomy_after": "1s"}):
+        line = await rig.ready()
+        clock.strike()
+        await line.expect(ScheduleFired)
+        clock.offset -= timedelta(hours=1)
+        assert (await line.expect(JobStarted)).job_id == JOB
+        assert len(line.seen(ScheduleFired)) == 1
+
+
+async def test_a_damaged_configuration_is_sent_again(rig: Rig, gateway: ScriptedGateway) -> None:
+    rig.state.joinpath("config.json").write_text('{"config": 1')
+    async with rig.agent(**QUIET):
+        line = await gateway.welcomed()
+        assert line.hello.config_version == 0
+        await line.send(rig.config(7))
+        await line.expect(ConfigApplied)
+    assert StateDirectory(rig.state).find_config() is not None
 
 
 async def test_a_fire_that_it_slept_through_is_not_made_up(rig: Rig, at_two: AtTwo) -> None:
@@ -142,10 +191,12 @@ async def test_a_fire_that_it_met_a_little_late_counts(rig: Rig, at_two: AtTwo) 
 async def test_a_waiting_fire_survives_a_restart(
     rig: Rig, gateway: ScriptedGateway, at_two: AtTwo
 ) -> None:
-    clock = at_two(0.2)
-    async with rig.agent(clock, autonomy_after="2s", **QUIET):
+    clock = at_two()
+    async with rig.agent(clock, autonomy_after="60s", **QUIET):
         line = await rig.ready()
+        clock.strike()
         await line.expect(ScheduleFired)
+    clock.offset += timedelta(seconds=61)
     async with rig.agent(clock, **QUIET):
         line = await gateway.welcomed()
         assert (await line.expect(JobStarted)).job_id == JOB
@@ -176,10 +227,12 @@ async def test_a_bad_schedule_is_told_and_the_others_run(rig: Rig, at_two: AtTwo
         ),
         *rig.config().schedules,
     ]  # fmt: skip
-    async with rig.agent(at_two(0.2), **QUIET):
+    clock = at_two()
+    async with rig.agent(clock, **QUIET):
         line = await rig.gateway.welcomed()
         await line.send(rig.config(schedules=schedules))
         applied = await line.expect(ConfigApplied)
+        clock.strike()
         assert applied.error is not None
         assert "broken" in applied.error
         assert (await line.expect(ScheduleFired)).schedule_id == "nightly"
@@ -200,9 +253,11 @@ async def test_the_configuration_holds_without_a_gateway(
 
 
 async def test_schedules_in_the_hosts_zone(rig: Rig) -> None:
-    clock = OffsetClock(datetime(2026, 6, 14, 23, 59, 59, 800_000, tzinfo=UTC))
+    midnight = datetime(2026, 6, 15, tzinfo=UTC)
+    clock = OffsetClock(midnight - timedelta(seconds=25))
     async with rig.agent(clock, **QUIET):
         line = await rig.ready(rig.config(timezone="Europe/Berlin"))
+        clock.offset += midnight - clock.now()
         assert (await line.expect(ScheduleFired)).fire_time == datetime(2026, 6, 15, tzinfo=UTC)
 
 

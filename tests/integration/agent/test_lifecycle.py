@@ -34,7 +34,7 @@ def manual(job_id: str = "job-1") -> Run:
 
 
 async def ended(process: asyncio.subprocess.Process) -> int:
-    return await asyncio.wait_for(process.wait(), 5)
+    return await asyncio.wait_for(process.wait(), 30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

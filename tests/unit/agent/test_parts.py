@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from agent import host
+from agent.engines import process
+from agent.engines.choice import end_leftover
 from agent.engines.command import CommandEngine
 from agent.engines.process import ControlledProcess, find_leftover
 from agent.engines.secrets import Cleaner
+from agent.errors import StateUnusable
 from agent.settings import AgentSettings
 from agent.work import Outcome, Progress, Stopped, Work
 from libs.common.protocol import RepositoryConfig, RunStatus, SourceGroupConfig
@@ -170,7 +174,51 @@ def test_a_note_about_another_process_ends_nobody(tmp_path: Path) -> None:
     leftover = find_leftover(note)
     assert leftover is not None
     assert leftover.signal(0) is False
-    assert find_leftover(note) is None
+
+
+async def test_a_leftover_is_gone_before_anything_else_starts(tmp_path: Path) -> None:
+    """It ends itself a while after it was asked to; one that does not is killed."""
+    note = tmp_path / "note"
+    settings = AgentSettings.load(None, state=tmp_path, stop_grace="300ms")
+    for on_int, status in (("sleep 0.2; exit 7", 7), (":", -9)):
+        script = f"trap '{on_int}' INT; echo up; while :; do sleep 0.05; done"
+        program = await asyncio.create_subprocess_exec(
+            "sh", "-c", script, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        assert program.stdout is not None
+        await program.stdout.readline()
+        note.write_text(f"{program.pid} {process.birth_of(program.pid)}")
+        await end_leftover(note, settings)
+        assert not note.exists()
+        assert await program.wait() == status
+
+
+async def test_a_program_that_cannot_be_noted_does_not_run_on(tmp_path: Path) -> None:
+    started = ControlledProcess(tmp_path / "missing" / "note", grace=timedelta(seconds=1))
+    with pytest.raises(StateUnusable):
+        await started.run(["sleep", "600.0815"], {}, lambda *_: None)
+    async with asyncio.timeout(5):
+        while any(b"600.0815" in line for line in await asyncio.to_thread(command_lines)):
+            await asyncio.sleep(0.02)
+
+
+def command_lines() -> list[bytes]:
+    """Return how every process of this machine was called; one that has ended shows nothing."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(file.read_bytes())
+    return lines
+
+
+async def test_a_command_gets_none_of_our_own_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DORMICE_ENROLL_TOKEN", "token-canary")
+    monkeypatch.setenv("OF_THE_USER", "kept")
+    _, ear = await carried_out(tmp_path, ["env"], str(tmp_path))
+    assert "OF_THE_USER=kept" in ear.lines
+    assert "token-canary" not in "".join(ear.lines)
 
 
 def test_settings_fit_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

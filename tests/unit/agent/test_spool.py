@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent.errors import StateUnusable
 from agent.spool import RESULT_BYTES, Spool, shrink_result
 from agent.store import AgentStore
 from libs.common.frames import decode_agent_frame
@@ -109,6 +110,17 @@ def test_a_crash_between_two_writes_leaves_neither(store: AgentStore) -> None:
     with pytest.raises(Crash):
         crash_amid()
     assert spool.count() == 0
+    assert spool.append(fired()) == 1
+
+
+def test_a_disk_that_refuses_is_said_so(store: AgentStore) -> None:
+    """Outside a transaction, too: whoever writes hears one kind of error."""
+    store.rows("PRAGMA query_only = ON")
+    spool = Spool(store, limit_bytes=BIG)
+    for write in (lambda: store.put_meta("a", "b"), lambda: spool.append(fired())):
+        with pytest.raises(StateUnusable, match=r"agent\.db"):
+            write()
+    store.rows("PRAGMA query_only = OFF")
     assert spool.append(fired()) == 1
 
 
