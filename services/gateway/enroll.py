@@ -76,18 +76,19 @@ class Enrollment:
 
 
 async def read_bounded(request: Request[Any, Any, Any]) -> bytes:
-    """Raises: BadInput if the body is larger than any enrollment."""
-    parts, size = [], 0
+    """Return the body, or as much of it as shows that it is larger than any enrollment."""
+    data = bytearray()
     async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise BadInput(f"the body is larger than {MAX_BODY_BYTES} bytes", status=413)
-        parts.append(part)
-    return b"".join(parts)
+        data += part
+        if len(data) > MAX_BODY_BYTES:
+            break
+    return bytes(data)
 
 
 def parse(data: bytes) -> EnrollBody:
     """Raises: BadInput that names the field."""
+    if len(data) > MAX_BODY_BYTES:
+        raise BadInput(f"the body is larger than {MAX_BODY_BYTES} bytes", status=413)
     try:
         return EnrollBody.model_validate_json(data)
     except ValidationError as error:
