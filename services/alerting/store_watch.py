@@ -69,13 +69,12 @@ def find_lost_at(tx: Tx, name: str | None) -> datetime | None:
     return gateway.lost_at if gateway else None
 
 
-def is_other_listening(tx: Tx, name: str) -> bool:
-    """Say whether a gateway other than `name` is listening."""
-    return bool(
-        tx.db.execute(
-            "SELECT 1 FROM gateway WHERE state = 'listening' AND gateway != ?", (name,)
-        ).fetchone()
-    )
+def find_others_since(tx: Tx, name: str) -> datetime | None:
+    """Return since when a gateway other than `name` has listened; None: none does."""
+    (since,) = tx.db.execute(
+        "SELECT min(since) FROM gateway WHERE state = 'listening' AND gateway != ?", (name,)
+    ).fetchone()
+    return _moment(since)
 
 
 def forget_gateways(tx: Tx) -> None:

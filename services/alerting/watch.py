@@ -48,8 +48,11 @@ class Watchers:
         if known is not None and event.since <= known.since:
             return
         since = min(event.since, tx.now)
-        if not store.is_other_listening(tx, event.gateway):
-            self._begin_period(tx, since, known)
+        others_since = store.find_others_since(tx, event.gateway)
+        if known is not None and known.state is GatewayState.LISTENING:
+            self._was_gone(tx, known.heard_at, since, others_since)  # Without a word.
+        elif others_since is None:
+            self._begin_period(tx, since, store.get_gate(tx).watch.dark_from)
         store.save_gateway(
             tx,
             Gateway(
@@ -58,10 +61,26 @@ class Watchers:
             ),
         )  # fmt: skip
 
-    def _begin_period(self, tx: Tx, since: datetime, known: Gateway | None) -> None:
-        dark_from = store.get_gate(tx).watch.dark_from
-        if known is not None and known.state is GatewayState.LISTENING:
-            dark_from = known.heard_at  # It was interrupted without a word.
+    def _was_gone(
+        self, tx: Tx, gone_from: datetime, back_at: datetime | None, others_since: datetime | None
+    ) -> None:
+        """A gateway did not listen from `gone_from` until `back_at` (None: it still does not).
+
+        Others that began only after it was gone cover nothing before: a break that shows now.
+        """
+        if others_since is not None and others_since <= gone_from:
+            return
+        began = min((at for at in (back_at, others_since) if at is not None), default=None)
+        if began is not None:
+            self._begin_period(tx, began, gone_from)
+            return
+        store.end_period(tx, gone_from)
+        tx.decide(
+            FLEET, "listening_ended", "nobody listens: such time ages no host", rule="R10",
+            dark_from=gone_from,
+        )  # fmt: skip
+
+    def _begin_period(self, tx: Tx, since: datetime, dark_from: datetime | None) -> None:
         long = policy.is_long_blackout(dark_from, since, self._settings.offline_after)
         store.begin_period(tx, since, long_blackout=long)
         tx.decide(
@@ -76,7 +95,8 @@ class Watchers:
         if known is None or known.state is not GatewayState.LISTENING or event.at < known.since:
             return
         store.save_gateway(tx, replace(known, state=GatewayState.STOPPED))
-        self._ended(tx, event.gateway, dark_from=min(event.at, tx.now))
+        others_since = store.find_others_since(tx, event.gateway)
+        self._was_gone(tx, min(event.at, tx.now), None, others_since)
 
     def on_lost(self, tx: Tx, event: GatewayLost) -> None:
         """Idempotent by `since`. A loss counts for its hosts even if the gateway is back by now."""
@@ -90,16 +110,8 @@ class Watchers:
         store.save_gateway(tx, replace(known, state=GatewayState.LOST) if ends else known)
         if ends and was_listening:
             silent_for = self._settings.offline_after + GATEWAY_GRACE
-            self._ended(tx, event.gateway, dark_from=lost_at - silent_for)
-
-    def _ended(self, tx: Tx, gateway: str, *, dark_from: datetime) -> None:
-        if store.is_other_listening(tx, gateway):
-            return
-        store.end_period(tx, dark_from)
-        tx.decide(
-            FLEET, "listening_ended", "nobody listens: such time ages no host", rule="R10",
-            gateway=gateway, dark_from=dark_from,
-        )  # fmt: skip
+            others_since = store.find_others_since(tx, event.gateway)
+            self._was_gone(tx, lost_at - silent_for, None, others_since)
 
     def on_heard(self, tx: Tx, gateway: str) -> None:
         """A gateway said something in the log: it listens, whatever was thought of it."""

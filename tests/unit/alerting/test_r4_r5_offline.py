@@ -21,8 +21,6 @@ from tests.unit.alerting.kit import (
     changed,
     hello,
     laptop,
-    listening,
-    lost,
     mode_changed,
     offline,
     open_alerts,
@@ -32,7 +30,6 @@ from tests.unit.alerting.kit import (
     resolved,
     silent_server,
     sleeping_laptop,
-    stopped,
 )
 
 
@@ -198,93 +195,6 @@ def test_r5_removed_hosts_are_missed_by_nobody() -> None:
     rig.publish(changed(record(version=1)))
     rig.advance(DAY)
     assert open_alerts(rig) == []
-
-
-# -- R10: when nobody listened ---------------------------------------------------------------------
-
-
-def test_r10_a_new_period_counts_from_its_start() -> None:
-    rig = silent_server()
-    advance_to(rig, START + 10 * MINUTE)
-    rig.publish(stopped(rig.now))
-    rig.advance(5 * HOUR)
-    assert raised(rig) == []
-    again = rig.now
-    rig.publish(listening(again))
-    advance_to(rig, again + FLOOR - TICK)
-    assert raised(rig) == []
-    rig.advance(TICK)
-    assert raised(rig)[0].message == "Agent offline for 15m0s (threshold 15m0s)"
-
-
-def test_r10_an_interruption_without_a_word_begins_a_new_period() -> None:
-    rig = silent_server()
-    advance_to(rig, START + 14 * MINUTE)
-    rig.publish(listening(rig.now))
-    advance_to(rig, START + 29 * MINUTE - TICK)
-    assert raised(rig) == []
-    rig.advance(TICK)
-    assert len(raised(rig)) == 1
-
-
-def test_r10_one_of_two_gateways_is_enough() -> None:
-    rig = silent_server()
-    rig.publish(listening(START + MINUTE, "gw-2"))
-    advance_to(rig, START + 5 * MINUTE)
-    rig.publish(stopped(rig.now))
-    rig.advance(MINUTE)
-    rig.publish(listening(rig.now))
-    advance_to(rig, START + FLOOR)
-    assert len(raised(rig)) == 1
-
-
-def test_r5_the_loss_of_its_gateway_counts() -> None:
-    rig = alerting()
-    rig.publish(listening(START, "gw-2"), hello())
-    advance_to(rig, START + 2 * MINUTE)
-    rig.publish(lost(rig.now), offline(START, reason=OfflineReason.GATEWAY_LOST))
-    advance_to(rig, START + 17 * MINUTE - TICK)
-    assert raised(rig) == []
-    rig.advance(TICK)
-    assert raised(rig)[0].message == "Agent offline for 15m0s (threshold 15m0s)"
-
-
-def test_r5_the_loss_of_another_gateway_does_not() -> None:
-    rig = silent_server()
-    rig.publish(listening(START, "gw-2"))
-    advance_to(rig, START + 10 * MINUTE)
-    rig.publish(lost(rig.now, gateway="gw-2"))
-    advance_to(rig, START + FLOOR)
-    assert len(raised(rig)) == 1
-
-
-def test_r10_an_open_alert_outlasts_a_blackout() -> None:
-    rig = silent_server()
-    rig.advance(HOUR)
-    rig.publish(stopped(rig.now))
-    rig.advance(HOUR)
-    rig.publish(listening(rig.now))
-    rig.advance(HOUR)
-    assert len(raised(rig)) == 1
-    assert open_kinds(rig) == ["agent_offline"]
-
-
-def test_r10_old_news_of_a_gateway_change_nothing() -> None:
-    rig = silent_server()
-    old = stopped(START + 2 * MINUTE)
-    advance_to(rig, START + 2 * MINUTE)
-    rig.publish(old, listening(START + 2 * MINUTE + SECOND))
-    rig.redeliver([old, listening(START), lost(START + MINUTE)])
-    advance_to(rig, START + 17 * MINUTE + SECOND)
-    assert len(raised(rig)) == 1
-
-
-def test_r10_a_backlog_raises_nothing_that_it_undoes_itself() -> None:
-    """A service that was away reads: left, back again. Nobody was ever missed, then."""
-    rig = silent_server()
-    rig.clock.set(START + 5 * HOUR)
-    rig.publish(hello(session="s2", connection=2))
-    assert raised(rig) == []
 
 
 # -- R4, R8: the mode ------------------------------------------------------------------------------
