@@ -95,13 +95,13 @@ class CatchupMachine(Machine):
     # -- start -------------------------------------------------------------------------------------
 
     def load(self, tx: Tx, buckets: Buckets) -> None:
-        """Take hosts, their last successes and their sessions; arms come from hellos only."""
+        """Take hosts, their last successes and their sessions."""
         for data in buckets.get("hosts", {}).values():
             store.save_record(tx, HostRecord.model_validate_json(data))
         for data in buckets.get("backups", {}).values():
             _take_backup(tx, json.loads(data))
         for data in buckets.get("sessions", {}).values():
-            _take_session(tx, json.loads(data))
+            self._take_session(tx, json.loads(data))
         tx.schedule(FORGET, FLEET, tx.now + FORGET_EVERY)
         admit_soon(tx)  # The caps may have changed.
 
@@ -139,17 +139,15 @@ class CatchupMachine(Machine):
         )
         if verdict in (HelloVerdict.KNOWN, HelloVerdict.OLDER):
             return
-        store.begin_session(tx, event.host_id, event.session, event.connection)
+        _begin_session(tx, event.host_id, event.session, event.connection)
         for job_id in event.running:
             store.revive(tx, event.host_id, job_id)
-        run = arms.find_run(tx, event.host_id)
-        if run is not None and not run.accepted:
-            arms.delete_run(tx, event.host_id)  # Sent to the old session: jobs says undeliverable.
-        admit_soon(tx)
-        self._arm(tx, event, verdict)
+        self._arm(tx, event.host_id, event.session, verdict)
 
-    def _arm(self, tx: Tx, event: AgentHello, verdict: HelloVerdict) -> None:
-        earlier = arms.find_arm(tx, event.host_id)
+    def _arm(self, tx: Tx, host_id: str, session: str, verdict: HelloVerdict) -> None:
+        earlier = arms.find_arm(tx, host_id)
+        if earlier is not None and earlier.arm_id == session:
+            return  # A bucket named the session before its hello was read.
         if verdict is HelloVerdict.ALWAYS_ON:
             if earlier is not None:
                 drop_arm(tx, earlier, SkipReason.ALWAYS_ON,
@@ -159,11 +157,35 @@ class CatchupMachine(Machine):
             drop_arm(tx, earlier, SkipReason.REARMED,
                      "the host said hello again: the catch-up starts anew", rule="R11")  # fmt: skip
         due_at = tx.time + self._settings.catchup_settle
-        arms.begin_arm(tx, event.host_id, event.session, armed_at=tx.time, due_at=due_at)
-        tx.schedule(LOOK, event.host_id, due_at)
-        tx.emit(CatchupArmed(host_id=event.host_id, arm_id=event.session, due_at=due_at))
-        tx.decide(event.host_id, "catchup_armed", "back online: looks for missed backups shortly",
-                  rule="R11", arm_id=event.session, due_at=due_at)  # fmt: skip
+        arms.begin_arm(tx, host_id, session, armed_at=tx.time, due_at=due_at)
+        tx.schedule(LOOK, host_id, due_at)
+        tx.emit(CatchupArmed(host_id=host_id, arm_id=session, due_at=due_at))
+        tx.decide(host_id, "catchup_armed", "back online: looks for missed backups shortly",
+                  rule="R11", arm_id=session, due_at=due_at)  # fmt: skip
+
+    def _take_session(self, tx: Tx, value: Mapping[str, Any]) -> None:
+        """Take a session whose hello we have not read; if the log still brings it, it counts.
+
+        If we knew an older session, the hello may have been lost with the log: it arms as well.
+        """
+        host = store.find_host(tx, value["host_id"])
+        session, connection = value.get("session"), value.get("connection")
+        if host is None or session is None:
+            return
+        verdict = policy.assess_hello(
+            host.record,
+            current=host.connection,
+            connection=connection,
+            known=store.knows_session(tx, session),
+        )
+        if verdict in (HelloVerdict.KNOWN, HelloVerdict.OLDER):
+            return
+        _begin_session(tx, host.record.id, session, connection)
+        store.set_synced(tx, host.record.id)  # The log may have brought `synced` already.
+        if value["status"] != "online":
+            store.end_session(tx, host.record.id)
+        elif host.session not in (None, session):
+            self._arm(tx, host.record.id, session, verdict)
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
         host = store.find_host(tx, event.host_id)
@@ -206,15 +228,9 @@ def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
         store.note_success(tx, value["host_id"], value["source_group_id"], at, job_id)
 
 
-def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
-    """Take a session that we have not heard of; one that we know is known better from the log."""
-    host = store.find_host(tx, value["host_id"])
-    session, connection = value.get("session"), value.get("connection")
-    if host is None or session is None or not store.note_session(tx, host.record.id, session):
-        return
-    known = host.connection
-    if known is not None and connection is not None and connection < known:
-        return
-    store.begin_session(tx, host.record.id, session, connection)
-    if value["status"] != "online":
-        store.end_session(tx, host.record.id)
+def _begin_session(tx: Tx, host_id: str, session: str, connection: int | None) -> None:
+    store.begin_session(tx, host_id, session, connection)
+    run = arms.find_run(tx, host_id)
+    if run is not None and not run.accepted:
+        arms.delete_run(tx, host_id)  # Sent to the old session: jobs says undeliverable.
+    admit_soon(tx)

@@ -64,6 +64,12 @@ def end_session(tx: Tx, host_id: str) -> None:
     tx.db.execute("UPDATE host SET online = 0, synced = 0 WHERE host_id = ?", (host_id,))
 
 
+def knows_session(tx: Tx, session: str) -> bool:
+    """Say whether `session` has said hello here."""
+    row = tx.db.execute("SELECT 1 FROM known_session WHERE session = ?", (session,)).fetchone()
+    return row is not None
+
+
 def note_session(tx: Tx, host_id: str, session: str) -> bool:
     """Remember that `session` said hello; say whether it had not before."""
     noted = tx.db.execute(

@@ -153,18 +153,19 @@ def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
 
 
 def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
-    """Take a session that we have not heard of.
+    """Take a session whose hello we have not read; if the log still brings it, it counts.
 
-    At a first start its reports count as arrived: there is nothing here that they could contradict.
+    Its reports count as arrived: `synced` may lie before our position too, and would never come.
     """
     host = hosts.find_host(tx, value["host_id"])
     session, connection = value.get("session"), value.get("connection")
-    if host is None or session is None or not hosts.note_session(tx, host.record.id, session):
+    if host is None or session is None or hosts.knows_session(tx, session):
         return
     known = host.session.connection if host.session else None
     if known is not None and connection is not None and connection < known:
         return
     taken = Session(session, connection, value.get("gateway") or "", tx.now)
-    hosts.begin_session(tx, host.record.id, taken, synced=host.session is None)
+    hosts.begin_session(tx, host.record.id, taken, synced=True)
     if value["status"] != "online":
         hosts.end_session(tx, host.record.id)
+    serve_soon(tx, host.record.id)

@@ -28,7 +28,7 @@ def on_hello(tx: Tx, event: AgentHello) -> None:
     hosts.begin_session(tx, event.host_id, session)
     for job_id in event.running:
         take_listed(tx, event.host_id, session, job_id)
-    if host.live_session is not None:
+    if host.live_session not in (None, event.session):  # A bucket may have named this one already.
         _lose_session(tx, event.host_id, host.live_session, "replaced")
     for job in store.waiting(tx, event.host_id):
         if job.next_try_at is not None:

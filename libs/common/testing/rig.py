@@ -61,6 +61,12 @@ class Fleet:
         self._carry_out(service, self.cores[service].restart())
         self.settle()
 
+    def lose_log(self, service: str, buckets: dict[str, dict[str, bytes]]) -> None:
+        """Have a service notice that its log was made anew, and take what the buckets hold."""
+        position = Position("another", 0, "")
+        self.cores[service].start_at(position, buckets, self.now, again=True)
+        self.restart(service)
+
     def publish(self, *events: Event, source: str = "dormice/test") -> None:
         """Append events as another service would, and let every machine apply them."""
         for event in events:

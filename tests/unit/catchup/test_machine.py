@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -410,6 +411,61 @@ def test_r11_an_arm_outlives_a_late_reader() -> None:
     fleet.publish(offline(fleet))
     assert reasons(fleet) == [SkipReason.WENT_OFFLINE]
     assert not fleet.of(CatchupRequested)
+
+
+def sessions(session: str, status: str = "online") -> dict[str, dict[str, bytes]]:
+    """Bucket `sessions`, as presence put it."""
+    value = {"host_id": "h1", "status": status, "session": session, "connection": None}
+    return {"sessions": {"h1": json.dumps(value).encode()}}
+
+
+def test_r11_a_hello_that_was_lost_with_the_log_arms() -> None:
+    fleet = rig()
+    enroll(fleet)
+    wake(fleet)
+    fleet.advance(SETTLE)
+    assert len(fleet.of(CatchupRequested)) == 1
+    fleet.lose_log("catchup", sessions("S2"))
+    fleet.lose_log("catchup", sessions("S2"))
+    assert [arm.arm_id for arm in fleet.of(CatchupArmed)] == ["S1", "S2"]
+    fleet.advance(SETTLE)
+    assert fleet.last(CatchupRequested).arm_id == "S2", "nobody waits for a lost `synced`"
+
+
+def test_r11_a_hello_that_the_bucket_named_first_arms_once() -> None:
+    fleet = rig()
+    enroll(fleet)
+    wake(fleet)
+    fleet.lose_log("catchup", sessions("S2"))
+    fleet.publish(hello(session="S2"))
+    assert [arm.arm_id for arm in fleet.of(CatchupArmed)] == ["S1", "S2"]
+    fleet.advance(SETTLE)
+    assert not fleet.of(CatchupRequested), "its reports are not in"
+    fleet.publish(synced(session="S2"))
+    assert fleet.last(CatchupRequested).arm_id == "S2"
+
+
+def test_a_session_that_we_know_is_known_better_than_by_its_bucket() -> None:
+    fleet = rig()
+    enroll(fleet)
+    wake(fleet)
+    fleet.publish(offline(fleet))
+    fleet.lose_log("catchup", sessions("S1"))
+    fleet.lose_log("catchup", sessions("S2", "offline"))
+    fleet.advance(SETTLE)
+    assert reasons(fleet) == [SkipReason.WENT_OFFLINE]
+    assert len(fleet.of(CatchupArmed)) == 1
+
+
+def test_r11_at_a_first_start_the_hello_arms_that_the_bucket_knows_already() -> None:
+    """Presence may have put the session before we read its hello."""
+    fleet = rig()
+    enroll(fleet)
+    fleet.lose_log("catchup", sessions("S1"))
+    fleet.advance(SETTLE)
+    assert not fleet.of(CatchupArmed)
+    wake(fleet)
+    assert fleet.last(CatchupArmed).arm_id == "S1"
 
 
 def test_removed_host() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -408,3 +409,32 @@ def test_an_ignored_fire_stays_ignored_when_it_is_told_again() -> None:
     world.change(schedules=(HOURLY,))
     world.fire()
     assert world.commands() == []
+
+
+def sessions(session: str) -> dict[str, dict[str, bytes]]:
+    """Bucket `sessions`, as presence put it."""
+    value = {"host_id": "h1", "status": "online", "session": session, "gateway": "gw-2"}
+    return {"sessions": {"h1": json.dumps(value).encode()}}
+
+
+def test_a_session_whose_hello_was_lost_with_the_log_is_served() -> None:
+    world = World()
+    world.connect()
+    world.fire()
+    world.written()
+    world.lose_log("jobs", sessions("S2"))
+    assert world.run_ids() == [FIRST, FIRST], "nobody waits for a lost `synced`"
+    payload = world.effects["jobs"][-1].payload
+    assert (payload["gateway"], payload["session"]) == ("gw-2", "S2")
+
+
+def test_a_hello_that_the_bucket_named_first_counts() -> None:
+    world = World()
+    world.lose_log("jobs", sessions("S1"))
+    world.hello("S1", running=("what",))
+    world.fire()
+    assert world.commands() == [], "its reports are not in, and it is busy"
+    world.synced()
+    world.finish("what")
+    assert world.run_ids() == [FIRST]
+    assert not world.of(JobUndeliverable)
