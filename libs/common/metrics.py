@@ -28,6 +28,7 @@ LOOP_METRICS = {
     "dormice_events_applied_total": "Events of the log that were applied since the start.",
     "dormice_dead_letters_total": "Events that could not be applied since the start.",
     "dormice_unknown_events_total": "Events of unknown types, skipped since the start.",
+    "dormice_log_resets_total": "Times that the log was found wiped, rewound or outlived.",
     "dormice_outbox_waiting": "Decided events that the bus has not yet acknowledged.",
 }
 """What every service measures of its loop."""
@@ -103,6 +104,7 @@ class _LoopCollector(Collector):
             "dormice_events_applied_total": service.events_applied,
             "dormice_dead_letters_total": service.dead_letters,
             "dormice_unknown_events_total": service.unknown_events,
+            "dormice_log_resets_total": service.log_resets,
             "dormice_outbox_waiting": service.sender.waiting,
         }
         for name, value in values.items():

@@ -10,6 +10,7 @@ the disk is no message's fault: it rolls back everything and is raised as `Store
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,12 +21,12 @@ import structlog
 from libs.common.bus.base import LogMessage, Outgoing
 from libs.common.clock import from_micros, to_micros
 from libs.common.errors import DormiceError
-from libs.common.events import registry  # noqa: F401  makes every event known to decode
+from libs.common.events import registry
 from libs.common.events.base import BadEvent, decode
 from libs.common.events.host import Dead
 from libs.common.ids import IdSource
 from libs.common.loop.machine import Buckets, Machine
-from libs.common.loop.step import Effect, Position, Step, Work, faults_of
+from libs.common.loop.step import Effect, Position, Step, Work, faults_of, is_fault
 from libs.common.loop.tx import OutboxRow, Tx
 from libs.common.store.database import savepoint, transaction
 
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 
 DUE_PER_STEP = 1000
 _FAMILIES_BY_FIRST_TOKEN = frozenset({"audit", "dead"})
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Core:
@@ -51,7 +53,9 @@ class Core:
     # -- position ------------------------------------------------------------------------------
 
     def position(self) -> Position | None:
-        row = self.db.execute("SELECT log_created_at, seq, event_id FROM position").fetchone()
+        """Return the last applied event's place; None before `start_at`. Raises: StoreFault."""
+        with faults_of(self.machine.name):
+            row = self.db.execute("SELECT log_created_at, seq, event_id FROM position").fetchone()
         return Position(*row) if row else None
 
     def start_at(self, position: Position, buckets: Buckets, now: datetime, *, again: bool) -> None:
@@ -67,15 +71,16 @@ class Core:
             self._save(position)
 
     def restart(self) -> Step:
-        """Return what is still to be sent and done, as after a start."""
+        """Return what is still to be sent and done, as after a start. Raises: StoreFault."""
         position = self.position()
         if position is None:
             raise RuntimeError("start_at comes first")
-        step = Step(position, outbox=self._unsent_rows())
-        self._unsent = {row.message.event_id: row.row_id for row in step.outbox}
-        self._last_effect_row = 0
-        self._collect_effects(step)
-        self._next_due(step)
+        with faults_of(self.machine.name):
+            step = Step(position, outbox=self._unsent_rows())
+            self._unsent = {row.message.event_id: row.row_id for row in step.outbox}
+            self._last_effect_row = 0
+            self._collect_effects(step)
+            self._next_due(step)
         return step
 
     # -- the step ------------------------------------------------------------------------------
@@ -139,15 +144,16 @@ class Core:
             del self._unsent[event_id]
 
     def _apply(self, tx: Tx, messages: Sequence[LogMessage], step: Step) -> None:
-        mark = tx.mark()
+        mark, unknown = tx.mark(), step.unknown
         try:
             with savepoint(self.db):
                 for message in messages:
                     self._apply_one(tx, message, step)
-        except (sqlite3.OperationalError, sqlite3.InternalError):
-            raise
         except Exception as error:
+            if is_fault(error):
+                raise
             tx.back_to(mark)
+            step.unknown = unknown
             if len(messages) == 1:
                 self._bury(tx, messages[0], error, step)
                 return
@@ -156,7 +162,9 @@ class Core:
             self._apply(tx, messages[middle:], step)
 
     def _apply_one(self, tx: Tx, message: LogMessage, step: Step) -> None:
-        if not self._is_of_interest(message.subject):
+        key = _key_of(message.subject)
+        if key not in self._interest:
+            step.unknown += key not in _KNOWN
             return
         envelope = decode(message.data)
         if envelope is None:
@@ -167,13 +175,6 @@ class Core:
             tx.seq, tx.time, tx.event_id = message.seq, envelope.time, envelope.id
             handler(tx, envelope.event)
             tx.seq, tx.time, tx.event_id = 0, tx.now, ""
-
-    def _is_of_interest(self, subject: str) -> bool:
-        tokens = subject.split(".")
-        if len(tokens) < 3:
-            return False
-        name = "recorded" if tokens[1] in _FAMILIES_BY_FIRST_TOKEN else tokens[-1]
-        return (tokens[1], name) in self._interest
 
     def _bury(self, tx: Tx, message: LogMessage, error: Exception, step: Step) -> None:
         step.dead += 1
@@ -186,7 +187,7 @@ class Core:
         tx.emit(
             Dead(
                 service=self.machine.name,
-                event_id=message.event_id or f"seq-{message.seq}",
+                event_id=_id_of(message),
                 event_subject=message.subject,
                 seq=message.seq,
                 error=f"{type(error).__name__}: {error}"[:500],
@@ -198,11 +199,11 @@ class Core:
         try:
             with savepoint(self.db):
                 answer = work(tx)
-        except (sqlite3.OperationalError, sqlite3.InternalError):
-            raise
         except DormiceError as error:
             answer = error
         except Exception as error:
+            if is_fault(error):
+                raise
             log.exception("input_not_decided", service=self.machine.name)
             answer = DormiceError(f"internal error: {type(error).__name__}")
         if isinstance(answer, DormiceError):
@@ -229,9 +230,9 @@ class Core:
         try:
             with savepoint(self.db):
                 self.machine.deadlines[kind](tx, key, from_micros(due_at))
-        except (sqlite3.OperationalError, sqlite3.InternalError):
-            raise
         except Exception as error:
+            if is_fault(error):
+                raise
             tx.back_to(mark)
             log.exception("deadline_failed", service=self.machine.name, kind=kind, key=key)
             tx.decide(key, "deadline_failed", f"{kind}: {type(error).__name__}: {error}"[:300])
@@ -281,3 +282,22 @@ class Core:
 def _interest_key(event_type: str) -> tuple[str, str]:
     _, family, name, _ = event_type.split(".")
     return family, name
+
+
+_KNOWN = {_interest_key(model.type) for model in registry.ALL}
+
+
+def _key_of(subject: str) -> tuple[str, str]:
+    """Return what `_interest_key` gives for the type that is stored under `subject`."""
+    _, family, *rest = subject.split(".")
+    return family, "recorded" if family in _FAMILIES_BY_FIRST_TOKEN else rest[-1]
+
+
+def _id_of(message: LogMessage) -> str:
+    """Return the id of an event that cannot be applied, as one token: from the header, else from
+    the body if it can be read that far, else its place."""
+    try:
+        written = message.event_id or json.loads(message.data)["id"]
+    except (ValueError, TypeError, KeyError):
+        written = ""
+    return str(written) if _TOKEN.fullmatch(str(written)) else f"seq-{message.seq}"

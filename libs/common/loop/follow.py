@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
-from libs.common.bus.base import Bus, LogInfo, Reader
+from libs.common.bus.base import Bus, LogInfo, Reader, ReaderLost
 from libs.common.clock import Clock
 from libs.common.loop.core import Core
 from libs.common.loop.step import Position
@@ -47,6 +47,7 @@ async def open_log(core: Core, database: Database, bus: Bus, clock: Clock) -> Op
     Raises: BusAway, ReaderLost, LogMissing, StoreFault.
     """
     position = await database.run(lambda _: core.position())
+    generation = bus.generation
     verdict, info = await examine(bus, position)
     if verdict is not LogVerdict.CONTINUES:
         buckets = {name: await bus.load_bucket(name) for name in core.machine.buckets}
@@ -55,7 +56,11 @@ async def open_log(core: Core, database: Database, bus: Bus, clock: Clock) -> Op
         start = partial(core.start_at, position, buckets, clock.now(), again=verdict.is_reset)
         await database.run(lambda _: start())
     assert position is not None
-    return Opened(await bus.open_reader(position.seq + 1), position, verdict)
+    reader = await bus.open_reader(position.seq + 1)
+    if bus.generation != generation:
+        await reader.close()
+        raise ReaderLost("The connection broke before the log was open: it may be another log now.")
+    return Opened(reader, position, verdict)
 
 
 def assess_log(position: Position | None, info: LogInfo, event_id: str | None) -> LogVerdict:

@@ -29,6 +29,7 @@ class Sender:
         self._waiters: deque[tuple[int, asyncio.Future[int]]] = deque()
         self.acknowledged_row = 0
         self.refused = ""
+        self._last_seq = 0
 
     @property
     def waiting(self) -> int:
@@ -55,14 +56,16 @@ class Sender:
         return future
 
     def stored(self, row_id: int, seq: int) -> None:
-        """Every row up to `row_id` is on the bus, the last event at or before `seq`."""
+        """Every row up to `row_id` is on the bus, the last event at or before `seq` (0: no event
+        was among them)."""
+        self._last_seq = seq or self._last_seq
         self.acknowledged_row = max(self.acknowledged_row, row_id)
         while self._rows and self._rows[0].row_id <= row_id:
             self._rows.popleft()
         while self._waiters and self._waiters[0][0] <= row_id:
             _, future = self._waiters.popleft()
             if not future.done():
-                future.set_result(seq)
+                future.set_result(self._last_seq)
 
     async def run(self) -> None:
         """Send for ever. Raises: BusAway."""

@@ -31,7 +31,7 @@ from libs.common.loop.inputs import Input, Inputs, Submitted, live_input
 from libs.common.loop.machine import Machine
 from libs.common.loop.sender import Sender
 from libs.common.loop.signals import Signals
-from libs.common.loop.step import Effect, StoreFault, Work
+from libs.common.loop.step import Effect, StoreFault, Work, faults_of
 from libs.common.store.database import Database
 
 log = structlog.get_logger()
@@ -61,9 +61,7 @@ class Service:
         self.signals = Signals()
         self.sender = Sender(bus, self._wake_up)
         self.position = 0
-        self.events_applied = 0
-        self.dead_letters = 0
-        self.unknown_events = 0
+        self.events_applied = self.dead_letters = self.unknown_events = self.log_resets = 0
         self._effects = Effects(effects or {}, self._effect_ended)
         self._inputs = Inputs()
         self._wake = asyncio.Event()
@@ -77,10 +75,11 @@ class Service:
     # --- for the service's own shell
 
     async def run(self) -> None:
-        """Open the file, connect, and work until `stop`. Raises: StoreLocked, StoreBroken."""
+        """Connect and work until `stop`. Raises: StoreLocked, StoreBroken, StoreFault."""
         await self.database.open()
         try:
-            self._core = await self.database.run(lambda db: Core(self.machine, db))
+            with faults_of(self.machine.name):
+                self._core = await self.database.run(lambda db: Core(self.machine, db))
             while not self._stopping:
                 await self._live_once()
         finally:
@@ -233,6 +232,7 @@ class Service:
         opened = await open_log(self._core, self.database, self.bus, self.clock)
         self.position = opened.position.seq
         if opened.verdict.is_reset:
+            self.log_resets += 1
             log.error("log_reset", service=self.machine.name, verdict=opened.verdict.name,
                       why=opened.verdict.value)  # fmt: skip
             self.signals.send("log_reset", opened.verdict)

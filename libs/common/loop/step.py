@@ -12,9 +12,18 @@ from typing import Any
 from libs.common.errors import DormiceError
 from libs.common.loop.tx import OutboxRow, Signal, Tx
 
+_FAULTS = frozenset(
+    {
+        sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOTADB,
+    }
+)  # fmt: skip
+
 
 class StoreFault(DormiceError):
-    """SQLite could not write (disk full, I/O error). Nothing was committed; try again later."""
+    """The file or its disk is at fault (full, I/O error, corrupt). Nothing was committed; try again
+    later."""
 
     code = "unavailable"
 
@@ -55,10 +64,18 @@ class Step:
     due_run: int = 0
 
 
+def is_fault(error: Exception) -> bool:
+    """Say whether the file or its disk is at fault, and no statement or message is."""
+    code = getattr(error, "sqlite_errorcode", 0) if isinstance(error, sqlite3.Error) else 0
+    return code & 0xFF in _FAULTS  # The rest of a code says more precisely what happened.
+
+
 @contextlib.contextmanager
 def faults_of(service: str) -> Iterator[None]:
-    """Turn SQLite's operational errors (disk full, I/O error) into StoreFault."""
+    """Turn an error of SQLite that `is_fault` into StoreFault."""
     try:
         yield
-    except (sqlite3.OperationalError, sqlite3.InternalError) as error:
-        raise StoreFault(f"{service} cannot write its state: {error}") from error
+    except sqlite3.Error as error:
+        if not is_fault(error):
+            raise
+        raise StoreFault(f"{service} cannot use its state file: {error}") from error

@@ -78,6 +78,22 @@ def test_poison_is_found_and_the_rest_applied(core: Core, place: int) -> None:
     assert len(step.signals) == 7
 
 
+@pytest.mark.parametrize(
+    ("header", "body", "named"),
+    [
+        pytest.param("e1", b"{", "e1", id="by its header"),
+        pytest.param("", b'{"id":"01J","data":3}', "01J", id="by its body"),
+        pytest.param("", b"{", "seq-1", id="by its place"),
+        pytest.param("", b'{"id":["x"]}', "seq-1", id="an id that is none"),
+        pytest.param("a b.*", b"{", "seq-1", id="an id that is no token of a subject"),
+    ],
+)
+def test_a_dead_letter_names_the_event(core: Core, header: str, body: bytes, named: str) -> None:
+    step = core.step([LogMessage(1, "dormice.agent.h.hello", body, header)], now=NOW)
+    (dead,) = emitted(step)
+    assert dead.subject() == f"dormice.dead.presence.{named}"
+
+
 def test_bytes_that_are_no_event_become_a_dead_letter(core: Core) -> None:
     step = core.step([LogMessage(1, "dormice.agent.h.hello", b"{", "e1"), message(2)], now=NOW)
     assert step.dead == 1
@@ -87,7 +103,22 @@ def test_bytes_that_are_no_event_become_a_dead_letter(core: Core) -> None:
 def test_unknown_types_are_skipped(core: Core) -> None:
     unknown = message(1).data.replace(b"agent.hello.v1", b"agent.hello.v9")
     step = core.step([LogMessage(1, "dormice.agent.h.hello", unknown, "e1")], now=NOW)
-    assert (step.dead, count(core, "hello")) == (0, 0)
+    assert (step.dead, step.unknown, count(core, "hello")) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("subject", "unknown"),
+    [
+        pytest.param("dormice.agent.h.dreamt", 1, id="a newer service's"),
+        pytest.param("dormice.agent.h.synced", 0, id="not ours to handle"),
+        pytest.param("dormice.audit.registry.h", 0, id="of any target"),
+    ],
+)
+def test_unknown_subjects_are_counted_once(core: Core, subject: str, unknown: int) -> None:
+    """Once, though the poison beside it makes the batch be applied twice."""
+    batch = [LogMessage(1, subject, b"{}", "e1"), message(2, "poison")]
+    step = core.step(batch, now=NOW)
+    assert (step.dead, step.unknown) == (1, unknown)
 
 
 def test_a_fault_of_the_disk_is_no_messages_fault(core: Core) -> None:
@@ -101,6 +132,28 @@ def test_a_fault_of_the_disk_is_no_messages_fault(core: Core) -> None:
     core.db.execute("PRAGMA max_page_count = 100000")
     assert core.step(batch, now=NOW).dead == 0
     assert count(core, "hello") == 399
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR_WRITE])
+def test_a_torn_file_is_no_messages_fault(core: Core, code: int) -> None:
+    """SQLite tells of it by another class of error than of a full disk."""
+
+    def torn(tx: Tx, event: AgentHello) -> None:
+        error = sqlite3.DatabaseError("torn")
+        error.sqlite_errorcode = code
+        raise error
+
+    core.machine.handlers = {AgentHello: torn}
+    with pytest.raises(StoreFault, match="presence cannot use its state file: torn"):
+        core.step([message(1), message(2)], now=NOW)
+    assert core.position() == Position("log-1", 0, "")
+
+
+def test_a_wrong_statement_is_poison(core: Core) -> None:
+    """It would fail again for ever, and the log with it."""
+    core.machine.handlers = {AgentHello: lambda tx, event: tx.db.execute("SELECT * FROM nothing")}
+    assert core.step([message(1)], now=NOW).dead == 1
+    assert core.position() == Position("log-1", 1, "e1")
 
 
 def test_an_own_event_in_the_log_removes_its_row_and_those_before(core: Core) -> None:
