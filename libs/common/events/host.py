@@ -140,6 +140,9 @@ class Audit(Event):
     def subject(self) -> str:
         return f"dormice.audit.{self.service}.{self.target}"
 
+    def about(self) -> str:
+        return self.host_id or self.target
+
 
 class Dead(Event):
     """A service could not apply an event and went on without it. Idempotent by (service, event)."""
