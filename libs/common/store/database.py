@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from libs.common.clock import monotonic_seconds
 from libs.common.errors import StoreBroken, StoreLocked
 from libs.common.store.migrate import migrate
 
@@ -37,9 +38,9 @@ class FileLock:
             self._file = self._path.open("a")
         except OSError as error:
             raise StoreBroken(f"cannot write in {path.parent}: {error.strerror}") from None
-        deadline = time.monotonic() + wait_seconds
+        deadline = monotonic_seconds() + wait_seconds
         while not self._try_lock():
-            if time.monotonic() > deadline:
+            if monotonic_seconds() > deadline:
                 self._file.close()
                 raise StoreLocked(f"{path} is in use by another process")
             time.sleep(0.05)
