@@ -11,7 +11,12 @@ import pytest
 from libs.common.bus.base import Outgoing
 from libs.common.clock import TICK
 from libs.common.errors import RemoteError
-from libs.common.events.agent import AgentOffline, GatewayLost, OfflineReason
+from libs.common.events.agent import (
+    AgentOffline,
+    GatewayLost,
+    GatewayStopped,
+    OfflineReason,
+)
 from libs.common.events.alert import AlertAcknowledged, AlertRaised, AlertResolved
 from libs.common.events.host import HostEnrolled
 from libs.common.events.presence import PresenceOffline
@@ -154,6 +159,28 @@ async def test_r6_r8_r9_stale_once_and_cleared_by_a_backup(
         await judges.publish(mode_changed(record("h2", version=2)))
         assert await judges.open_kinds() == []
         assert await judges.count(AlertRaised) == 1
+
+
+async def test_r6_after_an_outage_a_stale_laptop_is_judged_by_its_reports(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    async with Judges(nats, tmp_path) as judges:
+        await judges.publish(listening(START), LAPTOP, hello("h2"), synced("h2"))
+        await judges.publish(finished(START, host_id="h2"), offline(START, "h2"))
+        judges.clock.advance(STALE_AFTER - OFFLINE_AFTER)
+        await judges.publish(GatewayStopped(gateway="gw-1", at=judges.clock.now()))
+        judges.clock.advance(OFFLINE_AFTER)
+        judges.since["gw-1"] = judges.clock.now()
+        await judges.publish(listening(judges.clock.now()))
+        await judges.let_pass(MINUTE)
+        await judges.publish(hello("h2", session="s2", connection=2))
+        await judges.let_pass(MINUTE)
+        assert await judges.open_kinds() == []
+        await judges.publish(synced("h2", "s2"))
+        await judges.settle()
+        judges.beat()
+        alert = (await judges.until(AlertRaised)).alert
+        assert alert.message == "No backup in 7d0h2m (threshold 7d0h0m)"
 
 
 async def test_r18_lost_files_come_back_from_the_buckets(nats: NatsServer, tmp_path: Path) -> None:

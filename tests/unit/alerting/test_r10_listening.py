@@ -7,6 +7,7 @@ import pytest
 from libs.common.clock import TICK
 from libs.common.events.agent import OfflineReason
 from tests.unit.alerting.kit import (
+    DAY,
     FLOOR,
     HOUR,
     MINUTE,
@@ -91,6 +92,16 @@ def test_r10_the_bus_was_away_for_all_gateways(order) -> None:
     first, second = order
     rig.publish(listening(again, first), listening(rig.now, second))
     advance_to(rig, again + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_gateway_whose_clock_is_ahead_begins_its_period_now() -> None:
+    rig = silent_server()
+    advance_to(rig, START + 14 * MINUTE)
+    rig.publish(listening(rig.now + DAY))
+    advance_to(rig, START + 29 * MINUTE - TICK)
     assert raised(rig) == []
     rig.advance(TICK)
     assert len(raised(rig)) == 1
