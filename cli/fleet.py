@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from cli import words
@@ -36,14 +36,18 @@ def fetch_hosts(client: Client, query: str, limit: int, sort: str | None) -> Lis
 def host_table(kinds: dict[str, list[str]], now: datetime, empty: str = NO_HOSTS) -> Table:
     """Return the columns; `kinds`: those of the open alerts by host."""
     columns = (
-        Column("STATE", words.row_state),
-        Column("HOST", lambda host: str(host["name"]), least=12),
-        Column("MODE", words.mode, brief=words.brief_mode),
-        Column("SEEN", lambda host: words.seen(host, now), keep=6, brief=_briefly(words.seen, now)),
-        Column("BACKUP", lambda host: words.last_backup(host, now), keep=7,
-               brief=_briefly(words.last_backup, now)),
-        Column("NEXT", lambda host: words.next_backup(host, now), keep=5, least=13),
-        Column("ALERTS", lambda host: words.attention(host, kinds[host["id"]]), keep=8, least=11),
+        Column("STATE", words.presence, brief=words.brief_presence, brief_rank=3),
+        Column("HOST", lambda host: str(host["name"]), least=8),
+        Column("MODE", words.mode, brief=words.brief_mode, brief_rank=4),
+        Column("SEEN", lambda host: words.seen(host, now), keep=6,
+               brief=lambda host: words.brief_ago(words.seen(host, now)), brief_rank=1),
+        Column("LAST BACKUP", lambda host: words.last_backup(host, now), keep=7,
+               brief=lambda host: words.brief_ago(words.last_backup(host, now)),
+               brief_title="BACKUP", brief_rank=5),
+        Column("NEXT", lambda host: words.next_backup(host, now), keep=5, least=13,
+               brief=lambda host: words.brief_next(host, now)),
+        Column("ALERTS", lambda host: words.attention(host, kinds[host["id"]]), keep=8, least=7,
+               brief=lambda host: words.brief_attention(host, kinds[host["id"]]), brief_rank=2),
         Column("TAGS", lambda host: ",".join(host["tags"]), keep=1, wide=True),
         Column("ZONE", lambda host: str(host["timezone"]), keep=1, wide=True),
         Column("AGENT", lambda host: f"{host['agent_version']} {host['os']}/{host['arch']}",
@@ -51,10 +55,6 @@ def host_table(kinds: dict[str, list[str]], now: datetime, empty: str = NO_HOSTS
         Column("ID", lambda host: str(host["id"]), keep=2, wide=True),
     )  # fmt: skip
     return Table(columns, FIELDS, empty)
-
-
-def _briefly(say: Callable[[Row, datetime], str], now: datetime) -> Callable[[Row], str]:
-    return lambda host: say(host, now).removesuffix(" ago")
 
 
 def _next_step(rows: Sequence[Row], fleet: Row) -> str:

@@ -22,7 +22,7 @@ GROUP_FIELDS = (
 )  # fmt: skip
 SCHEDULE_FIELDS = (
     "id", "host_id", "name", "cron", "timezone", "enabled", "catch_up", "source_group_ids",
-    "next_fire", "last_success_at", "overdue",
+    "next_fire", "last_success_at", "overdue", "overdue_since",
 )  # fmt: skip
 _ONE = {"source-groups": "group", "schedules": "schedule"}
 

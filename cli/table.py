@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -18,7 +18,8 @@ INDENT = 2
 @dataclass(frozen=True, slots=True)
 class Column:
     """`keep`: the higher, the later the column goes. `least`: its width may shrink to this; None:
-    it is shown whole. `brief`: what it says where there is little room. `wide`: only with --wide.
+    it is shown whole. `brief`: what it says, and `brief_title`, where there is little room; columns
+    with a lower `brief_rank` turn brief first. `wide`: only with --wide.
     """
 
     title: str
@@ -26,6 +27,8 @@ class Column:
     keep: int = 9
     least: int | None = None
     brief: Callable[[Row], str] | None = None
+    brief_title: str = ""
+    brief_rank: int = 0
     wide: bool = False
 
 
@@ -42,8 +45,10 @@ def lay_out(table: Table, rows: Sequence[Row], terminal: Terminal) -> list[str]:
     """Return the lines of a table, none wider than the terminal."""
     columns = [column for column in table.columns if terminal.width is None or not column.wide]
     cells = _cells(columns, rows, terminal)
-    if terminal.width is not None and _total(_natural(cells)) > terminal.width:
-        cells = _cells([_briefly(column) for column in columns], rows, terminal)
+    for column in sorted((one for one in columns if one.brief), key=lambda one: one.brief_rank):
+        if terminal.width is None or _total(_natural(cells)) <= terminal.width:
+            break
+        cells[column.title] = _brief_cells(column, rows, terminal)
     widths = fit(columns, _natural(cells), terminal.width)
     lines: list[str] = []
     for number in range(len(rows) + 1):
@@ -55,19 +60,20 @@ def lay_out(table: Table, rows: Sequence[Row], terminal: Terminal) -> list[str]:
 def _cells(
     columns: Sequence[Column], rows: Sequence[Row], terminal: Terminal
 ) -> dict[str, list[str]]:
-    """Return each column's title and texts."""
+    """Return each column's title and texts, by its whole title."""
     return {
         column.title: [column.title, *(_clean(column.show(row), terminal) for row in rows)]
         for column in columns
     }
 
 
+def _brief_cells(column: Column, rows: Sequence[Row], terminal: Terminal) -> list[str]:
+    say = column.brief or column.show
+    return [column.brief_title or column.title, *(_clean(say(row), terminal) for row in rows)]
+
+
 def _natural(cells: dict[str, list[str]]) -> dict[str, int]:
     return {name: max(map(cell_len, texts)) for name, texts in cells.items()}
-
-
-def _briefly(column: Column) -> Column:
-    return replace(column, show=column.brief) if column.brief else column
 
 
 def fit(columns: Sequence[Column], natural: dict[str, int], width: int | None) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,19 @@ from cli.table import Row, wrap
 from cli.times import day_and_clock, local_clock, moment
 
 LONGEST_WHAT = 13
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)")
 _WHAT = {
     "alert_raised": "alert", "alert_resolved": "resolved", "alert_acknowledged": "acknowledged",
     "alert_held": "held back", "alert_released": "released", "alert_muted": "muted",
     "catchup_armed": "woke", "catchup_requested": "caught up", "catchup_listed": "due",
     "catchup_waits": "waits", "catchup_pair_skipped": "skipped", "catchup_finished": "caught up",
     "catchup_send_failed": "send failed", "same_condition": "still so", "no_alert_yet": "no alert",
+    "backup_requested": "asked for", "job_cancel_asked": "cancelled", "catchup_met": "covered",
+    "job_undeliverable": "not sent", "job_not_accepted": "not taken", "job_abandoned": "given up",
+    "job_interrupted": "interrupted", "job_withdrawn": "withdrawn", "run_by_agent": "ran by itself",
+    "job_succeeded_with_warnings": "with warnings", "schedules_lost_group": "group removed",
+    "host_facts_changed": "host changed", "notification_failed": "not told", "notified": "told",
+    "notification_dropped": "not told", "not_notified": "nobody told",
 }  # fmt: skip
 
 
@@ -86,7 +94,7 @@ def _decision_lines(story: Story, now: datetime) -> Iterator[tuple[str, str]]:
     for one in story.decisions:
         at = moment(one["at"])
         assert at is not None
-        found.append((local_clock(at, now), what_of(one), text_of(one)))
+        found.append((local_clock(at, now), what_of(one), text_of(one, now)))
     coming = coming_next(story.host, story.schedules, now)
     if coming:
         found.append(("next", "", coming))
@@ -104,13 +112,17 @@ def what_of(decision: Row) -> str:
     return _WHAT.get(what, what.replace("_", " "))[:LONGEST_WHAT]
 
 
-def text_of(decision: Row) -> str:
-    """Return the decision's words, with its rule and the job it is about."""
-    text, rule = str(decision["text"]), str(decision["rule"])
+def text_of(decision: Row, now: datetime) -> str:
+    """Return the decision's words, with its rule and the job it is about; times as clocks here."""
+    text, rule = _TIME.sub(lambda at: _clock(at[0], now), decision["text"]), str(decision["rule"])
     if rule and rule not in text:
         text += f" ({rule})"
     job = decision["facts"].get("job_id")
     return f"{text} · job {short(str(job))}" if job else text
+
+
+def _clock(text: str, now: datetime) -> str:
+    return local_clock(datetime.fromisoformat(text), now)
 
 
 def coming_next(host: Row, schedules: list[Row], now: datetime) -> str:
@@ -121,11 +133,18 @@ def coming_next(host: Row, schedules: list[Row], now: datetime) -> str:
         return words.catching_up(host["catch_up"], now)
     overdue = [label(one) for one in schedules if one["overdue"]]
     if host["display"] == "asleep":
-        late = f", then {', '.join(overdue)} (overdue)" if overdue else ""
-        return f"when it wakes: settles{late or ', looks for missed backups'}"
+        late = ", ".join(_late(one, now) for one in schedules if one["overdue"])
+        return f"when it wakes: settles, {f'then {late}' if late else 'looks for missed backups'}"
+    if host["display"] == "offline" and (warning := words.alert_warning(host, now)):
+        return warning
     fires = [(at, label(one)) for one in schedules if (at := moment(one["next_fire"]))]
     if not fires:
         return ""
     at, name = min(fires)
     late = f" ({', '.join(overdue)} overdue)" if overdue else ""
     return f"{local_clock(at, now)} {name}{late}"
+
+
+def _late(schedule: Row, now: datetime) -> str:
+    since = moment(schedule.get("overdue_since"))
+    return f"{label(schedule)} (overdue{f' since {local_clock(since, now)}' if since else ''})"

@@ -20,6 +20,7 @@ ALERT_WORDS = {
     "stale_schedule": "no backup",
     "pending_run_abandoned": "run abandoned",
 }
+_SHAPES = {ord(one.shape): None for one in Shape if one is not Shape.NONE}
 JOB_SHAPES = {
     "requested": Shape.WAITING,
     "dispatched": Shape.WAITING,
@@ -42,15 +43,14 @@ def brief_mode(host: Row) -> str:
     return "24×7" if host["always_on"] else "may sleep"
 
 
-def row_state(host: Row) -> str:
-    """`☾ asleep`, as a list says it."""
-    return presence(host).replace("never connected", "never seen")
-
-
 def presence(host: Row) -> str:
     """`☾ asleep`: exactly one state, by its shape and its word."""
     shape, word = PRESENCE[host["display"]]
     return shape.beside(word)
+
+
+def brief_presence(host: Row) -> str:
+    return presence(host).replace("never connected", "never seen")
 
 
 def seen(host: Row, now: datetime) -> str:
@@ -61,6 +61,11 @@ def seen(host: Row, now: datetime) -> str:
 def last_backup(host: Row, now: datetime) -> str:
     at = moment(host["last_backup_at"])
     return since(at, now) if at else "none yet"
+
+
+def brief_ago(text: str) -> str:
+    """`18 min` for `18 min ago`."""
+    return text.removeprefix("just ").removesuffix(" ago")
 
 
 def next_backup(host: Row, now: datetime) -> str:
@@ -78,11 +83,20 @@ def next_backup(host: Row, now: datetime) -> str:
     return f"{due} (overdue)" if host["overdue"] else due
 
 
+def brief_next(host: Row, now: datetime) -> str:
+    """Return the same without its shape: the word says it, too."""
+    text = next_backup(host, now)
+    if text.endswith("(overdue)"):
+        return "overdue"
+    brief = text.translate(_SHAPES).strip()
+    return brief.replace("catches up in", "catch-up").replace("when it is back", "when back")
+
+
 def catching_up(arm: Row, now: datetime) -> str:
-    """`catch-up 0:42` (the time that is left until it begins), `3rd in queue`."""
+    """`catches up in 0:42` (when it begins), `3rd in queue`."""
     due = moment(arm["due_at"])
     if arm["state"] == "settling" and due:
-        return f"catch-up {countdown(due, now)}"
+        return f"catches up in {countdown(due, now)}"
     if arm["place"]:
         return f"{ordinal(arm['place'])} in queue"
     return {"running": "catching up", "waiting": "waits to catch up"}.get(arm["state"], "queued")
@@ -106,6 +120,10 @@ def attention(host: Row, kinds: Sequence[str]) -> str:
     return Shape.ATTENTION.beside("look") if host["attention"] else "-"
 
 
+def brief_attention(host: Row, kinds: Sequence[str]) -> str:
+    return attention(host, kinds).translate(_SHAPES).strip()
+
+
 def alert_warning(host: Row, now: datetime) -> str:
     """Return what an offline host within its floor will lead to: `alert in 9 min`."""
     ahead = host["next_alert"]
@@ -126,7 +144,7 @@ def fleet_summary(fleet: Mapping[str, int]) -> str:
                           ("never_seen", "never connected"))
         if fleet[key]
     ]  # fmt: skip
-    text = f"{total} host{'' if total == 1 else 's'}: {', '.join(parts) or 'none'}"
+    text = f"{total} host{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
     if count := fleet["attention"]:
         text += f" · {count} need{'s' if count == 1 else ''} attention"
     return text

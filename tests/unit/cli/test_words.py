@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from cli.event_log import Source, matches
 from cli.fleet import host_table
 from cli.table import lay_out
 from cli.terminal import Terminal
-from cli.why import Story, explain
+from cli.why import Story, coming_next, explain, text_of
 from libs.common.clock import to_rfc3339
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -55,7 +56,7 @@ def test_r2_every_state_has_its_shape_and_word(display: str, said: str) -> None:
         pytest.param({"current_job_id": "x"}, "◔ backing up", id="running"),
         pytest.param(
             {"catch_up": {"state": "settling", "due_at": "2026-11-23T14:00:42Z", "place": None}},
-            "◷ catch-up 0:42", id="settling",
+            "◷ catches up in 0:42", id="settling",
         ),
         pytest.param(
             {"catch_up": {"state": "queued", "due_at": None, "place": 3}}, "◷ 3rd in queue",
@@ -81,10 +82,35 @@ def test_r1_the_mode_shows_in_80_columns_whatever_else_is_there() -> None:
     assert max(map(cell_len, (head, first, second))) <= 80
 
 
+SKETCH = (
+    ["STATE", "HOST", "MODE", "SEEN", "LAST BACKUP", "NEXT", "ALERTS"],
+    ["■ offline", "web-3", "24×7", "18 min", "6 h ago", "02:00", "offline"],
+    ["☾ asleep", "laptop-7", "intermittent", "3 h", "yesterday", "when it wakes", "-"],
+)
+
+
+def test_the_list_is_as_sketched_and_fits() -> None:
+    """Brief words come one column at a time: the mode and the titles stay whole here."""
+    rows = [
+        host(id="2", name="web-3", always_on=True, display="offline",
+             last_seen_at=to_rfc3339(NOW - timedelta(minutes=18)),
+             last_backup_at=to_rfc3339(NOW - timedelta(hours=6)),
+             next_fire_at=to_rfc3339(NOW.replace(hour=2) + timedelta(days=1))),
+        host(overdue=True, last_seen_at=to_rfc3339(NOW - timedelta(hours=3)),
+             last_backup_at=to_rfc3339(NOW - timedelta(days=1))),
+    ]  # fmt: skip
+    kinds = {"2": ["agent_offline"], rows[1]["id"]: []}
+    lines = lay_out(host_table(kinds, NOW), rows, Terminal(80))
+    for line, cells in zip(lines, SKETCH, strict=True):
+        assert re.split(r" {2,}", line.strip()) == cells
+        assert cell_len(line) <= 80
+
+
 def test_the_fleet_in_a_sentence() -> None:
     fleet = {"total": 18, "online": 6, "asleep": 11, "offline": 1, "never_seen": 0, "attention": 2}
     said = "18 hosts: 6 online, 11 asleep, 1 offline · 2 need attention"
     assert words.fleet_summary(fleet) == said
+    assert words.fleet_summary(dict.fromkeys(fleet, 0)) == "0 hosts"
 
 
 def test_r19_why_tells_what_was_decided_and_what_comes_next() -> None:
@@ -92,13 +118,28 @@ def test_r19_why_tells_what_was_decided_and_what_comes_next() -> None:
         "at": to_rfc3339(NOW - timedelta(hours=3)), "service": "alerting", "what": "no_alert",
         "rule": "R4", "text": "intermittent hosts raise none while asleep", "facts": {},
     }  # fmt: skip
-    schedule = {"id": "s", "name": "home", "overdue": True, "next_fire": None}
+    schedule = {"id": "s", "name": "home", "overdue": True, "next_fire": None,
+                "overdue_since": to_rfc3339(NOW - timedelta(hours=12))}  # fmt: skip
     story = Story(host(), [decision], [], [schedule])
     lines = explain(story, NOW, 80)
     assert lines[0].startswith("laptop-7 is asleep (intermittent), last seen ")
     assert "no alert" in lines[-2]
     assert "(R4)" in lines[-2]
-    assert lines[-1].split(maxsplit=1) == ["next", "when it wakes: settles, then home (overdue)"]
+    since = f"{(NOW - timedelta(hours=12)).astimezone():%H:%M}"
+    coming = f"when it wakes: settles, then home (overdue since {since})"
+    assert lines[-1].split(maxsplit=1) == ["next", coming]
+
+
+def test_times_in_a_decision_are_clocks_of_this_terminal() -> None:
+    until = NOW + timedelta(minutes=15)
+    decision = {"rule": "R5", "facts": {}, "text": f"raised unless back by {to_rfc3339(until)}"}
+    assert text_of(decision, NOW) == f"raised unless back by {until.astimezone():%H:%M} (R5)"
+
+
+def test_why_of_an_offline_host_says_when_its_alert_comes() -> None:
+    ahead = {"kind": "agent_offline", "at": to_rfc3339(NOW + timedelta(minutes=9))}
+    away = host(display="offline", always_on=True, next_alert=ahead)
+    assert coming_next(away, [], NOW) == "alert in 9 min"
 
 
 @pytest.mark.parametrize(
