@@ -56,4 +56,4 @@ def _request(ask: Ask, host: Row, group: Row, *, when_it_wakes: bool) -> str:
         }
         if error.code not in hints:
             raise
-        raise Conflict(f"{error.message}\nnext: {hints[error.code]}") from None
+        raise Conflict(f"{error.message}; next: {hints[error.code]}") from None

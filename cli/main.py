@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +21,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""Typer brings its own Click, and of its errors exports only this one's child."""
+
+TRACE = "DORMICE_TRACE"
+BROKEN_PIPE = 141
+INTERRUPTED = 130
 
 Data = Annotated[Path | None, typer.Option("--data", help="State directory (DORMICE_DATA).")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
@@ -35,6 +44,22 @@ COMMAND_FILES = (
 )
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # As Typer calls it.
+    if wanted:
+        print(f"dormice {version('dormice')}")
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """The control plane of a fleet of restic backup agents that knows who may sleep."""
+
+
 def assemble() -> None:
     """Add every command. A file adds its own to `app` when it is imported."""
     for name in COMMAND_FILES:
@@ -45,20 +70,62 @@ def assemble() -> None:
 
 
 def main() -> None:
-    """Run the command line; every expected error is one line on stderr and exit code 1."""
-    assemble()
+    """Run the command line; it ends with an exit code, never with a traceback."""
     try:
-        app()
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Nothing more to say.
+        code = BROKEN_PIPE
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Return the exit code: 1 for an error, 2 for a wrong command line; each is one line."""
+    try:
+        assemble()
+        return int(app(prog_name="dormice", standalone_mode=False) or 0)
     except DormiceError as error:
-        print(f"dormice: {error.message}", file=sys.stderr)
-        sys.exit(1)
+        return _say(error.message)
+    except UsageError as error:
+        return _say_usage(error)
+    except typer.Abort:
+        return _say("nothing was changed")
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in _SERVER_MODULES:
-            print(f"dormice: {SERVER_EXTRA}", file=sys.stderr)
-            sys.exit(1)
-        raise
-    except BrokenPipeError:
-        sys.exit(141)
+            return _say(SERVER_EXTRA)
+        return _say_unexpected(error)
+    except OSError as error:
+        if os.environ.get(TRACE):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}")
+    except Exception as error:
+        return _say_unexpected(error)
+
+
+def _say(message: str, code: int = 1) -> int:
+    print(f"dormice: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _say_usage(error: Any) -> int:
+    """One line; the whole help only for a command without any words."""
+    if "\n" in error.format_message():
+        error.show()
+        return int(error.exit_code)
+    known = error.ctx.command_path if error.ctx is not None else "dormice"
+    return _say(f"{error.format_message().rstrip('.')}; see `{known} --help`", error.exit_code)
+
+
+def _say_unexpected(error: Exception) -> int:
+    if os.environ.get(TRACE):
+        raise error
+    return _say(f"internal error: {type(error).__name__}: {error} ({TRACE}=1 shows where)")
 
 
 _SERVER_MODULES = frozenset(

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -244,6 +245,42 @@ def test_removing_a_host_needs_a_yes(cli: Cli, agents: Agents) -> None:
     assert "--yes" in cli.bad("host", "remove", "brief")
     assert "brief is removed" in cli.good("host", "remove", "brief", "--yes")
     assert "no host is called" in cli.bad("host", "show", "brief")
+
+
+def test_a_wrong_command_line_is_one_line(cli: Cli) -> None:
+    for words in (
+        ("fly",),
+        ("hosts", "--fly"),
+        ("host", "mode", "web-3"),
+        ("jobs", "--limit", "0"),
+    ):
+        done = cli(*words)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith("dormice: ")
+        assert "--help`" in done.stderr
+    assert cli().returncode == 2
+    assert cli.good("--version").startswith("dormice ")
+
+
+def test_what_nobody_expected_is_one_line(cli: Cli, tmp_path: Path) -> None:
+    """A data directory whose files are something else: no traceback, whatever it is."""
+    (tmp_path / "ui.url").mkdir()
+    (tmp_path / "nats.url").write_bytes(b"\xff")
+    for words in (("hosts",), ("bus-url", "reader"), ("events",)):
+        done = cli(*words, "--data", str(tmp_path))
+        assert done.returncode == 1, done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith("dormice: ")
+
+
+def test_a_reader_that_leaves_early_is_no_fault(cli: Cli) -> None:
+    for command in ("hosts --csv", "events -n 1000 --json"):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m cli {command} | true"], cwd=ROOT,
+            env=cli.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_of_everything_is_there() -> None:
