@@ -9,24 +9,27 @@ from pathlib import Path
 from cli.health_listener import HealthSettings, make_listener
 from cli.init import make_secrets
 from cli.services import NAMES, Runnable, build, loop_of, settings_class
+from cli.up import UpSettings
 from libs.common.aio import cancel
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.settings import BusSettings, ask_durable, make_bus, require_durable
 from libs.common.bus.topology import ensure, ensure_readers
-from libs.common.errors import BadInput, SettingsError
+from libs.common.errors import NotFound, SettingsError
 from libs.common.logging import configure
 
 ASK_AGAIN_SECONDS = 5.0
 SETUP = {"setup": ensure, "setup-readers": ensure_readers}
 
 
-def run_service(name: str, data: Path | None, config_file: Path | None, level: str) -> None:
+def run_service(name: str, data: Path | None, config_file: Path | None, level: str | None) -> None:
     """Run until SIGINT or SIGTERM. `init`, `setup` and `setup-readers` make what is missing,
     and end.
 
     Raises: DormiceError with one line.
     """
-    configure(level=level)
+    if name not in (*NAMES, *SETUP, "init"):
+        raise NotFound(f"there is no service {name[:40]!r}; there is {', '.join((*NAMES, *SETUP))}")
+    configure(level=UpSettings.load(config_file, data=data, log_level=level).log_level)
     if name == "init":
         make_secrets(data or Path("dormice-data"))
         return
@@ -35,11 +38,9 @@ def run_service(name: str, data: Path | None, config_file: Path | None, level: s
         raise SettingsError("DORMICE_NATS_URL: say where the bus is, such as nats://127.0.0.1:4222")
     if name in SETUP:
         asyncio.run(_set_up(settings, name))
-    elif name in NAMES:
+    else:
         own = settings_class(name).load(config_file, data=data)
         asyncio.run(_run(name, own, settings))
-    else:
-        raise BadInput(f"there is no service {name!r}; there are {', '.join((*NAMES, *SETUP))}")
 
 
 async def _set_up(settings: BusSettings, user: str) -> None:

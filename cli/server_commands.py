@@ -39,7 +39,10 @@ def run(
     service: Annotated[str, typer.Argument(help="registry, gateway, presence, … or setup.")],
     data: Data = None,
     config: ConfigFile = None,
-    log_level: Annotated[str, typer.Option(envvar="DORMICE_LOG_LEVEL")] = "info",
+    log_level: Annotated[
+        str | None,
+        typer.Option("--log-level", help="debug, info, warning or error (DORMICE_LOG_LEVEL)."),
+    ] = None,
 ) -> None:
     """Run one service against a given NATS (DORMICE_NATS_URL).
 

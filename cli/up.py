@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import field_validator
 
 from cli.banner import print_banner
 from cli.services import NAMES, settings_class
 from cli.system import System
-from libs.common.bus.embedded import EmbeddedServer
+from libs.common.bus.embedded import BusNotStarted, EmbeddedServer
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.settings import BusSettings, ask_durable, make_bus, require_durable
 from libs.common.clock import monotonic_seconds
@@ -37,6 +38,13 @@ class UpSettings(DormiceSettings):
     data: Path = Path("dormice-data")
     nats_listen: str = "127.0.0.1:4222"
     log_level: str = "info"
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_known(cls, level: str) -> str:
+        if level.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"{level[:32]!r} is none of debug, info, warning, error")
+        return level
 
 
 class Up:
@@ -152,18 +160,19 @@ class Up:
             print(f"dormice: {error}", file=sys.stderr)
 
     async def _keep_bus(self) -> None:
-        """Start the bus again should it die: its files hold everything that was acknowledged."""
+        """Start the bus again should it die: its files hold everything that was acknowledged.
+
+        From this thread, on which its life hangs.
+        """
         while self.server is not None:
             await asyncio.sleep(BUS_CHECK_SECONDS)
             if not self.server.running:
                 log.error("bus_died")
-                self._pin_port()
-                self.server.start()
-
-    def _pin_port(self) -> None:
-        assert self.server is not None
-        listen = self.server.url.removeprefix("nats://")
-        self.server = EmbeddedServer(self.data, listen)
+                self.server.kill()  # What is left of it.
+                try:
+                    self.server.start()
+                except BusNotStarted as error:
+                    log.error("bus_not_started", error=error.message)
 
 
 def check_settings(data: Path | None, config_file: Path | None) -> list[str]:

@@ -65,6 +65,36 @@ def test_a_port_in_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             EmbeddedServer(tmp_path, f"127.0.0.1:{port}").start()
 
 
+@pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000"])
+def test_what_is_no_address_is_named(tmp_path: Path, listen: str) -> None:
+    with pytest.raises(BusNotStarted, match=f"DORMICE_NATS_LISTEN: '{listen}' is not host:port"):
+        EmbeddedServer(tmp_path, listen).start()
+
+
+@pytest.mark.parametrize("port", ["0", "4222"])
+def test_an_address_of_another_machine_is_refused_at_once(tmp_path: Path, port: str) -> None:
+    started = monotonic_seconds()
+    with pytest.raises(BusNotStarted, match=r"DORMICE_NATS_LISTEN: .*192\.0\.2\.1"):
+        EmbeddedServer(tmp_path, f"192.0.2.1:{port}").start()
+    assert monotonic_seconds() - started < 3
+
+
+def test_started_again_it_listens_where_it_did(tmp_path: Path) -> None:
+    """On every address, if it was told so: who lives elsewhere finds it again."""
+    server = EmbeddedServer(tmp_path, "0.0.0.0:0")
+    server.start()
+    first, watched = server.url, server._watch_fd
+    server.kill()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(watched)
+    server.start()
+    try:
+        assert server.url == first
+        assert 'listen: "0.0.0.0:' in (tmp_path / "nats" / "server.conf").read_text()
+    finally:
+        server.stop()
+
+
 def test_an_early_exit_shows_the_last_lines(tmp_path: Path) -> None:
     (tmp_path / "nats").mkdir()
     (tmp_path / "nats" / "store").write_text("a file where a folder belongs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
 import os
@@ -33,6 +34,7 @@ _PREDECESSOR_SECONDS = 5.0
 _STOP_SECONDS = 1.0
 _POLL_SECONDS = 0.005
 _LOG_LINES = 12
+_LAST_PORT = 65535
 
 
 class BusNotStarted(DormiceError):
@@ -123,18 +125,19 @@ class EmbeddedServer:
     def start(self) -> None:
         """Return when it accepts connections; `url` (and DATA/nats.url) say where.
 
+        Started again it listens where it did before, also if it had picked its port.
+
         Raises:
             BusNotStarted
         """
-        host, _, port_text = self._listen.rpartition(":")
-        host = host or _ANYWHERE  # As NATS understands a bare ":4222".
-        port = int(port_text) or _free_port(host)
+        host, port = _parse_listen(self._listen)
+        port = port or _free_port(host)
         _wait_for_port(host, port)
+        self._listen = f"{host}:{port}"
         folder = self.data_dir / "nats"
         config = folder / "server.conf"
-        listen = f"{host}:{port}"
         write_private(
-            config, server_config(self.passwords, listen, folder / "store", self._monitor)
+            config, server_config(self.passwords, self._listen, folder / "store", self._monitor)
         )
         self._spawn([find_server_binary(), "-c", str(config)], folder / "server.log")
         reach = "127.0.0.1" if host == _ANYWHERE else host
@@ -186,7 +189,7 @@ class EmbeddedServer:
                 return
             time.sleep(_POLL_SECONDS)
         self.kill()
-        raise BusNotStarted(f"nats-server on port {port} did not start:\n{_last_words(log_path)}")
+        raise BusNotStarted(f"nats-server on port {port} did not start: {_last_words(log_path)}")
 
     def _close_watch(self) -> None:
         if self._watch_fd >= 0:
@@ -212,10 +215,29 @@ def _popen(command: list[str], output: IO[bytes], keep_fd: int) -> subprocess.Po
     )
 
 
+def _parse_listen(listen: str) -> tuple[str, int]:
+    """Return host and port. Raises: BusNotStarted."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
+        raise BusNotStarted(f"DORMICE_NATS_LISTEN: {listen[:80]!r} is not host:port")
+    return host or _ANYWHERE, int(port)  # NATS, too, understands a bare ":4222".
+
+
 def _free_port(host: str) -> int:
+    """Raises: BusNotStarted: `host` is no address of this machine."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise _cannot_listen(host, 0, error) from None
         return int(probe.getsockname()[1])
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> BusNotStarted:
+    return BusNotStarted(
+        f"DORMICE_NATS_LISTEN: the bus cannot listen on {host}:{port}: {error.strerror}; "
+        "stop what uses the port, or set another"
+    )
 
 
 def _wait_for_port(host: str, port: int) -> None:
@@ -231,11 +253,8 @@ def _wait_for_port(host: str, port: int) -> None:
             try:
                 probe.bind((host, port))
             except OSError as error:
-                if monotonic_seconds() > deadline:
-                    raise BusNotStarted(
-                        f"The bus cannot listen on {host}:{port}: {error.strerror}. Stop what uses "
-                        "the port, or set DORMICE_NATS_LISTEN to another."
-                    ) from None
+                if error.errno != errno.EADDRINUSE or monotonic_seconds() > deadline:
+                    raise _cannot_listen(host, port, error) from None
             else:
                 return
         time.sleep(_POLL_SECONDS * 10)

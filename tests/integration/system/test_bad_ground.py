@@ -223,6 +223,19 @@ async def test_a_wrong_setting_is_one_line_that_names_it(
     assert variable in line
 
 
+@pytest.mark.parametrize(("variable", "value"), [
+    ("DORMICE_NATS_LISTEN", "nowhere"), ("DORMICE_LOG_LEVEL", "loud"),
+    ("DORMICE_STALE_AFTER", "soon"),
+], ids=["bus address", "log level", "duration"])  # fmt: skip
+async def test_up_names_a_wrong_setting_in_one_line(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    code, lines = await dormice("up", "--data", str(tmp_path), **{variable: value})
+    assert code == 1
+    (line,) = lines
+    assert line.startswith(f"dormice: {variable}: ")
+
+
 @pytest.mark.parametrize(("service", "variable", "value"), [
     ("alerting", "DORMICE_STALE_AFTER", "soon"), ("gateway", "DORMICE_OFFLINE_AFTER", "0s"),
     ("gateway", "DORMICE_HEARTBEAT_INTERVAL", "-5s"), ("gateway", "DORMICE_GATEWAY_ID", "a.b"),
