@@ -150,6 +150,7 @@ class Agent:
                     while self.machine.spool.count():
                         self._drained.clear()
                         await self._drained.wait()
+        self.connection.finish()
         await self.connection.say_goodbye(self._stopping_for)
 
     # --- sleep ---

@@ -121,11 +121,18 @@ class Connection:
         """There are new reports in the spool, or room in the window."""
         self._reports.set()
 
-    async def say_goodbye(self, reason: GoodbyeReason) -> None:
-        """End the session in good order, and dial no more until `wake` (sleep) or at all."""
-        self._finished = reason is not GoodbyeReason.SLEEP
+    def rest(self) -> None:
+        """Dial no more until `wake`."""
         self._awake.clear()
         self._hurry.set()
+
+    def finish(self) -> None:
+        """Dial no more."""
+        self._finished = True
+        self.rest()
+
+    async def say_goodbye(self, reason: GoodbyeReason) -> None:
+        """End the session, if there is one, in good order; call `rest` or `finish` before."""
         socket, self._outgoing = self._socket, None
         if socket is None:
             return
@@ -149,7 +156,7 @@ class Connection:
     # --- the loop ---
 
     async def run(self) -> None:
-        """Dial and serve until `say_goodbye` with another reason than sleep."""
+        """Dial and serve until `finish`."""
         above: int | None = None
         while not self._finished:
             await self._until_awake()

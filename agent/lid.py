@@ -46,6 +46,7 @@ class Lid:
         self._runner.pause()
         log.info("lid_closed")
         self._on_closed()
+        self._connection.rest()
         self._goodbye = asyncio.create_task(
             self._connection.say_goodbye(GoodbyeReason.SLEEP), name="goodbye"
         )

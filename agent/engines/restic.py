@@ -181,7 +181,8 @@ class _Attempt:
         if code == WRONG_PASSWORD or "wrong password or no key found" in said:
             return "wrong repository password, or the repository has no key for it"
         if code == LOCKED or "unable to create lock" in said:
-            return f"the repository is locked: {self.last_words()}"
+            holder = next((line for line in self._complaints if "locked" in line), "")
+            return f"the repository is locked: {holder or self.last_words()}"
         return self.last_words()
 
     def _on_line(self, stream: str, line: str) -> None:

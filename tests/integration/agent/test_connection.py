@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from websockets.frames import CloseCode as WebSocketCode
 
@@ -11,6 +12,8 @@ from libs.common.protocol import (
     Ack,
     CloseCode,
     ConfigApplied,
+    Goodbye,
+    GoodbyeReason,
     Heartbeat,
     JobAccepted,
     JobDeclined,
@@ -19,7 +22,7 @@ from libs.common.protocol import (
     Run,
 )
 from libs.common.testing.agent_gateway import Line, ScriptedGateway
-from tests.integration.agent.conftest import TOKEN, Rig
+from tests.integration.agent.conftest import TOKEN, OffsetClock, Rig
 
 QUIET = {"engine": "command", "command": "true {includes}"}
 
@@ -70,9 +73,7 @@ async def test_the_counter_grows_over_restarts(rig: Rig) -> None:
 async def test_an_unknown_token_is_tried_for_ever(rig: Rig, gateway: ScriptedGateway) -> None:
     gateway.token = "another"
     async with rig.agent(**QUIET) as agent:
-        async with asyncio.timeout(5):
-            while (agent.files.find_status() or {}).get("state") != "waiting":
-                await asyncio.sleep(0.02)
+        await state_is(agent, "waiting")
         gateway.token = TOKEN
         await gateway.welcomed()
 
@@ -99,11 +100,42 @@ async def test_try_later_is_backed_off_and_tried_again(rig: Rig, gateway: Script
 async def test_no_gateway_at_start(rig: Rig, gateway: ScriptedGateway) -> None:
     await gateway.stop()
     async with rig.agent(**QUIET) as agent:
-        async with asyncio.timeout(5):
-            while (agent.files.find_status() or {}).get("state") != "waiting":
-                await asyncio.sleep(0.02)
+        await state_is(agent, "waiting")
         await gateway.start()
         await gateway.welcomed()
+
+
+async def test_a_wake_amid_the_goodbye_spares_the_wait(rig: Rig) -> None:
+    async with rig.agent(backoff_min="10m", backoff_max="10m", **QUIET) as agent:
+        line = await rig.ready()
+        agent.lid.close()
+        agent.lid.open()  # Before the goodbye was sent.
+        assert (await line.expect(Goodbye)).reason is GoodbyeReason.SLEEP
+        await rig.gateway.welcomed()
+
+
+async def test_a_jump_of_the_clock_takes_a_new_line_at_once(rig: Rig) -> None:
+    clock = OffsetClock()
+    async with rig.agent(clock, backoff_min="10m", backoff_max="10m", **QUIET):
+        line = await rig.ready()
+        clock.offset += timedelta(minutes=5)
+        await rig.gateway.welcomed()
+        assert line.seen(Goodbye) == []
+
+
+async def test_no_dial_without_its_counter_on_disk(rig: Rig, gateway: ScriptedGateway) -> None:
+    """A disk that refuses ends no agent: it tries again, as with any other dial."""
+    async with rig.agent(**QUIET) as agent:
+        line = await rig.ready()
+        first = line.hello.connection
+        agent.store.rows("PRAGMA query_only = ON")
+        await line.close(WebSocketCode.GOING_AWAY)
+        await state_is(agent, "waiting")
+        assert len(gateway.hellos) == 1
+        assert agent.store.find_meta("connection") == str(first)
+        agent.store.rows("PRAGMA query_only = OFF")
+        again = await gateway.welcomed()
+        assert agent.store.find_meta("connection") == str(again.hello.connection)
 
 
 async def test_frames_that_it_does_not_know_are_ignored_and_bad_ones_end_the_line(rig: Rig) -> None:
@@ -206,6 +238,12 @@ async def answered(line: Line, count: int) -> JobAccepted | JobDeclined:
             if len(found) >= count:
                 return found[count - 1]
             await asyncio.sleep(0.01)
+
+
+async def state_is(agent: Agent, state: str) -> None:
+    async with asyncio.timeout(10):
+        while (agent.files.find_status() or {}).get("state") != state:
+            await asyncio.sleep(0.02)
 
 
 async def idle(agent: Agent) -> None:

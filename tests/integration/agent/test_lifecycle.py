@@ -15,7 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.commands import app, describe
+from agent.ledger import ACCEPTED, RUNNING, Job, Ledger
 from agent.state import StateDirectory
+from agent.store import AgentStore
+from libs.common.clock import SystemClock
 from libs.common.protocol import (
     Goodbye,
     GoodbyeReason,
@@ -76,6 +79,56 @@ async def test_kill_9_in_a_run_is_interrupted_after_the_restart(rig: Rig, sleepe
         async with asyncio.timeout(5):
             while _is_there(Path(f"/proc/{program}")):
                 await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("state", [ACCEPTED, RUNNING])
+async def test_r15_a_job_that_a_killed_agent_had_is_told_and_never_begun_again(
+    rig: Rig, state: str
+) -> None:
+    """Killed after the job was on disk: before its program was started, or after."""
+    store = AgentStore(rig.state / "agent.db")
+    job = Job("job-1", None, 1, None, "group-1", None, alone=False, state=state)
+    Ledger(store).add_job(job, SystemClock().now())
+    store.close()
+    async with rig.agent():
+        line = await rig.ready()
+        finished = await line.expect(JobFinished)
+        assert (finished.job_id, finished.status) == ("job-1", RunStatus.INTERRUPTED)
+        await line.send(manual())
+        assert (await line.expect(JobAccepted)).state == "interrupted"
+    assert line.seen(JobStarted) == []
+    assert not rig.repository.exists()
+
+
+async def test_r18_kill_9_after_the_end_loses_no_result(rig: Rig) -> None:
+    rig.gateway.acknowledge = False
+    async with rig.process() as process:
+        line = await rig.ready()
+        await line.send(manual())
+        told = await line.expect(JobFinished)
+        process.kill()
+        await process.wait()
+    async with rig.process():
+        line = await rig.gateway.welcomed()
+        assert await line.expect(JobFinished) == told  # The same number, the same words.
+        await line.send(manual())
+        assert (await line.expect(JobAccepted)).state == "succeeded"
+    assert len(await rig.snapshots()) == 1
+
+
+async def test_a_system_that_goes_down_ends_the_program_and_nothing_failed(
+    rig: Rig, sleeper: str
+) -> None:
+    """It tells everything that runs to end, at once: the program is gone before we ask it."""
+    async with rig.process(engine="command", command=sleeper) as process:
+        line = await rig.ready()
+        await line.send(manual())
+        await line.expect(JobStarted)
+        program = await _pid_in(rig.state / "program")
+        process.send_signal(signal.SIGTERM)
+        os.killpg(program, signal.SIGTERM)
+        assert (await line.expect(JobFinished)).status is RunStatus.INTERRUPTED
+        assert await ended(process) == 0
 
 
 async def test_the_lid(rig: Rig, sleeper: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -123,6 +126,57 @@ async def test_a_repository_that_cannot_be_made(rig: Rig) -> None:
         finished = await run_to_its_end(line, manual())
     assert finished.status is RunStatus.FAILED
     assert finished.error
+
+
+async def test_two_hosts_that_make_one_repository_at_once(rig: Rig, tmp_path: Path) -> None:
+    """The other one is faster: its `init` comes between our look and ours."""
+    slow = tmp_path / "restic"
+    slow.write_text('#!/bin/sh\n[ "$1" = init ] && restic init >/dev/null 2>&1\nexec restic "$@"\n')
+    slow.chmod(0o755)
+    async with rig.agent(restic=str(slow)):
+        line = await rig.ready()
+        finished = await run_to_its_end(line, manual())
+    assert finished.status is RunStatus.SUCCEEDED
+    assert len(await rig.snapshots()) == 1
+
+
+async def test_a_locked_repository_is_said_plainly(rig: Rig) -> None:
+    rig.source.joinpath("much").write_bytes(os.urandom(8 * 1024 * 1024))  # To be read slowly.
+    async with rig.agent():
+        line = await rig.ready()
+        await run_to_its_end(line, manual())
+        async with locked(rig):
+            finished = await run_to_its_end(line, manual("job-2"))
+    assert finished.status is RunStatus.FAILED
+    assert finished.error is not None
+    assert finished.error.startswith("the repository is locked: ")
+    assert "exclusively by PID" in finished.error
+    assert "canary" not in finished.model_dump_json()
+
+
+@contextlib.asynccontextmanager
+async def locked(rig: Rig) -> AsyncIterator[None]:
+    """Hold the exclusive lock, as another host's `restic check` does: one that stands still."""
+    check = await asyncio.create_subprocess_exec(
+        "restic", "--repo", str(rig.repository), "--limit-download", "1", "check", "--read-data",
+        env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(20):
+            while not _locks_of(rig.repository):
+                await asyncio.sleep(0.01)
+        check.send_signal(signal.SIGSTOP)
+        yield
+    finally:
+        check.kill()
+        await check.wait()
+
+
+def _locks_of(repository: Path) -> list[str]:
+    """Return the locks; one that is still being written has a longer name."""
+    return [file.name for file in repository.joinpath("locks").iterdir() if len(file.name) == 64]
 
 
 async def test_missing_restic_names_the_package(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
