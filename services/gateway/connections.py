@@ -142,8 +142,10 @@ class Hub:
         self._by_session[session] = connection
 
     def welcome(self, connection: Connection) -> None:
-        """The connection is its host's live one."""
+        """The connection is its host's live one, unless it was closed while it was told so."""
         connection.become(State.LIVE)
+        if connection.state is not State.LIVE:
+            return
         self._by_host[connection.host_id] = connection
         self._heard_since_beat.add(connection.host_id)
 

@@ -84,6 +84,7 @@ class GatewayMachine(Machine):
     def start_listening(self, tx: Tx) -> None:
         """A new period of listening begins: nobody is older than it (R10)."""
         store.set_listening(tx.db, tx.now)
+        store.forget_future(tx.db, tx.now)
         tx.emit(GatewayListening(gateway=self.settings.gateway_id, since=tx.now))
         for session in store.list_live(tx.db):
             sessions.schedule_silence(tx, session.host_id, session.last_seen, self.settings)

@@ -91,9 +91,10 @@ def was_stalled(pulse_at: datetime | None, offline_after: timedelta, now: dateti
     """Say whether the shell has been unable to hear frames: this process, or its machine, slept.
 
     It reports several times per OFFLINE_AFTER; who was still for half of it has frames waiting
-    that nobody has read.
+    that nobody has read. A clock that was set, ahead or back, looks the same: times from before
+    say nothing of the silence since.
     """
-    return pulse_at is not None and now - pulse_at > offline_after / 2
+    return pulse_at is not None and abs(now - pulse_at) > offline_after / 2
 
 
 def clock_offset(agent_now: datetime | None, received_at: datetime) -> timedelta:

@@ -169,7 +169,7 @@ def _take_goodbye(tx: Tx, session: Session, frame: protocol.Goodbye, at: datetim
     event = AgentOffline(
         host_id=session.host_id,
         session=session.session,
-        last_seen=max(at, session.last_seen),
+        last_seen=at,
         reason=OfflineReason(frame.reason.value),
         until=policy.in_utc(frame.until),
     )

@@ -181,8 +181,9 @@ class Heard:
 def take_heard(tx: Tx, heard: list[Heard], settings: GatewaySettings) -> None:
     """Put on disk when sessions were last heard, and move their deadlines."""
     for one in heard:
-        if store.touch(tx.db, one.host_id, one.session, one.last_seen):
-            schedule_silence(tx, one.host_id, one.last_seen, settings)
+        last_seen = min(one.last_seen, tx.now)
+        if store.touch(tx.db, one.host_id, one.session, last_seen):
+            schedule_silence(tx, one.host_id, last_seen, settings)
 
 
 def end_for_silence(tx: Tx, session: Session) -> None:

@@ -123,6 +123,11 @@ def touch(db: sqlite3.Connection, host_id: str, session: str, last_seen: datetim
     return done.rowcount > 0
 
 
+def forget_future(db: sqlite3.Connection, now: datetime) -> None:
+    """Nobody was heard later than now: the clock was set back since."""
+    db.execute("UPDATE session SET last_seen = min(last_seen, ?)", (to_micros(now),))
+
+
 def end_session(db: sqlite3.Connection, host_id: str) -> None:
     db.execute("UPDATE session SET live = 0 WHERE host_id = ?", (host_id,))
 

@@ -17,7 +17,7 @@ from libs.common.events.agent import (
 )
 from libs.common.protocol import CloseCode, Goodbye, GoodbyeReason, SpoolState
 from services.gateway.machine import LISTENING
-from services.gateway.sessions import Accepted, Refused
+from services.gateway.sessions import Accepted, Heard, Refused
 from tests.unit.gateway.conftest import HOST, GatewayRig
 
 SECOND = timedelta(seconds=1)
@@ -200,6 +200,21 @@ def test_r10_a_pulse_after_a_stall_notices_it_too(gw: GatewayRig) -> None:
     gw.pulse()
     assert not gw.rig.of(AgentOffline)
     assert gw.rig.last(GatewayListening).since == gw.now
+
+
+def test_r3_a_clock_set_back_neither_keeps_nor_ends_anybody(gw: GatewayRig) -> None:
+    """Times from before it lie ahead; who beats stays, and who is gone goes 90 s later."""
+    gw.hello("s1", 1)
+    gw.hello("t1", 1, host_id="host-2")
+    gw.advance(5)
+    gw.pulse(Heard(HOST, "s1", gw.now), Heard("host-2", "t1", gw.now))
+    gw.rig.clock.set(gw.now - timedelta(hours=1))
+    gw.pulse(Heard(HOST, "s1", gw.now))
+    for _ in range(9):
+        gw.advance(10)
+        gw.pulse(Heard(HOST, "s1", gw.now))
+    assert [event.host_id for event in gw.rig.of(AgentOffline)] == ["host-2"]
+    assert gw.rig.last(AgentOffline).last_seen <= gw.now
 
 
 def test_listening_is_signalled_once_it_is_in_the_log(gw: GatewayRig) -> None:
