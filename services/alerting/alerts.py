@@ -52,6 +52,7 @@ class ResolveReason(StrEnum):
 
     HOST_RETURNED = "host_returned"
     HOST_REMOVED = "host_removed"
+    GROUP_REMOVED = "group_removed"
     MODE_CHANGED = "mode_changed"
     BACKUP_SUCCEEDED = "backup_succeeded"
     JOB_SUCCEEDED = "job_succeeded"
@@ -195,6 +196,7 @@ def _decide(tx: Tx, alert: Alert, what: str, text: str, rule: str, **facts: Any)
 _WORDS = {
     ResolveReason.HOST_RETURNED: "the host is back",
     ResolveReason.HOST_REMOVED: "the host was removed",
+    ResolveReason.GROUP_REMOVED: "its source group was removed",
     ResolveReason.MODE_CHANGED: "the mode of the host changed",
     ResolveReason.BACKUP_SUCCEEDED: "a backup succeeded",
     ResolveReason.JOB_SUCCEEDED: "the job succeeded",

@@ -37,11 +37,17 @@ class Hosts:
         """Idempotent by the record's version. A real change of mode begins anew (R8)."""
         before = store.find_host(tx, event.host_id)
         after = take_record(tx, event.record)
-        if after is None or (before is not None and before.expected == after.expected):
+        if after is None:
             return
-        if before is not None and before.always_on != after.always_on:
+        if before is None:
+            self._conditions.look(tx, after)
+            return
+        _end_failures_of_gone_groups(tx, before, after)
+        if before.expected == after.expected:
+            return
+        if before.always_on != after.always_on:
             self._change_mode(tx, after)
-        elif before is not None and before.offline_seconds != after.offline_seconds:
+        elif before.offline_seconds != after.offline_seconds:
             self._conditions.end_if_too_early(tx, after)
         self._conditions.look(tx, after)
 
@@ -139,6 +145,14 @@ class Hosts:
         store.save_host(tx, replace(host, synced_session=event.session, synced_gate=gate))
         if host.synced_gate < gate and not host.always_on:
             tx.schedule(STALE, host.id, tx.now)
+
+
+def _end_failures_of_gone_groups(tx: Tx, before: Host, after: Host) -> None:
+    """No backup will ever succeed for a source group that was removed."""
+    gone = before.group_names.keys() - after.group_names.keys()
+    for alert in rows.list_open(tx, after.id) if gone else ():
+        if alert.dedup_key in gone:
+            alerts.resolve(tx, alert, ResolveReason.GROUP_REMOVED)
 
 
 def take_record(tx: Tx, record: HostRecord) -> Host | None:

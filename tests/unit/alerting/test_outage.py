@@ -120,6 +120,15 @@ def test_r5_laptops_do_not_count() -> None:
     assert open_kinds(rig) == ["agent_offline"] * 4
 
 
+def test_r5_laptops_are_no_part_of_the_share() -> None:
+    rig = fleet(10)
+    for number in range(10):
+        rig.publish(enrolled(f"l{number}", always_on=False), hello(f"l{number}"))
+    fall_silent(rig, ids(5))
+    rig.advance(FLOOR)
+    assert raised(rig, AlertKind.FLEET_OUTAGE)[0].message.startswith("5 of 10 ")
+
+
 def test_r5_hosts_that_were_offline_before_are_no_part_of_the_share() -> None:
     rig = fleet(30)
     fall_silent(rig, ids(30)[6:], reason=OfflineReason.SLEEP)
@@ -127,6 +136,15 @@ def test_r5_hosts_that_were_offline_before_are_no_part_of_the_share() -> None:
     fall_silent(rig, ids(5))
     rig.advance(FLOOR)
     assert raised(rig, AlertKind.FLEET_OUTAGE)[0].message.startswith("5 of 6 ")
+
+
+def test_r5_hosts_that_came_after_it_are_no_part_of_the_share() -> None:
+    rig = fleet(16)
+    fall_silent(rig, ids(5))
+    rig.advance(MINUTE)
+    rig.publish(enrolled("s016"), hello("s016"))
+    rig.advance(FLOOR)
+    assert raised(rig, AlertKind.FLEET_OUTAGE)[0].message.startswith("5 of 16 ")
 
 
 def test_r5_a_short_break_tells_nobody() -> None:

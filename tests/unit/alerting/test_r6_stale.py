@@ -152,6 +152,16 @@ def test_r6_any_group_counts() -> None:
     assert raised(rig) == []
 
 
+def test_r6_an_older_success_told_later_does_not_move_the_last_one_back() -> None:
+    rig = sleeping_laptop()
+    rig.advance(6 * DAY)
+    rig.publish(finished(START + 6 * DAY, job_id="j2"), finished(START + DAY, job_id="j3"))
+    advance_to(rig, START + 6 * DAY + STALE_AFTER - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert len(raised(rig)) == 1
+
+
 def test_r6_a_success_from_the_future_is_not_believed() -> None:
     rig = sleeping_laptop()
     rig.publish(finished(START + 365 * DAY, job_id="j2"))

@@ -197,6 +197,19 @@ def test_a_removed_host_has_no_open_alerts_and_gets_none() -> None:
     assert open_alerts(rig) == []
 
 
+def test_a_removed_group_takes_its_failures_along() -> None:
+    rig = alerting()
+    rig.publish(changed(laptop(version=2)))
+    rig.publish(failed(START), abandoned("j2"), failed(START, "j3", source_group_id="g2"))
+    rig.publish(changed(laptop(version=3, name="renamed")))
+    assert resolved(rig) == []
+    rig.publish(changed(laptop(version=4, source_groups=())))
+    assert sorted(resolved(rig)) == [
+        ("backup_failed", "group_removed"), ("pending_run_abandoned", "group_removed")
+    ]  # fmt: skip
+    assert [alert["dedup_key"] for alert in open_alerts(rig)] == ["g2"]
+
+
 def test_an_error_is_cut_to_one_line() -> None:
     rig = alerting()
     rig.publish(failed(START, error="first\nsecond" * 100))
