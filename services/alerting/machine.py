@@ -149,6 +149,7 @@ def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
     if is_online and host.status is not Status.ONLINE:
         store.begin_stretch(tx, host.id, since)
         alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")
+        outage.on_return(tx, host.id)
     elif not is_online:
         store.end_stretch(tx, host.id, since)
 

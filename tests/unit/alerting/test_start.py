@@ -159,20 +159,30 @@ def test_r9_a_new_file_ends_the_failures_that_a_later_backup_undid() -> None:
     assert ends(rig) == [("backup_failed", "backup_succeeded")]
 
 
+def back_from(rig: Rig, hosts_back: list[str]) -> dict[str, bytes]:
+    """Bucket `sessions` as of a moment at which these hosts are back."""
+    value = back_since(rig.now)["h1"]
+    return {host_id: value.replace(b'"h1"', f'"{host_id}"'.encode()) for host_id in hosts_back}
+
+
 def test_r5_a_new_file_ends_an_outage_whose_hosts_are_back_by_the_bucket() -> None:
     old = fleet(5)
     fall_silent(old, ids(5))
     old.advance(FLOOR)
-    back = {
-        host_id: back_since(old.now)["h1"].replace(b'"h1"', f'"{host_id}"'.encode())
-        for host_id in ids(5)
-    }
-    buckets = {"hosts": hosts(*map(record, ids(5))), "sessions": back, **old.buckets}
-    rig = new_service(buckets, at=old.now)
+    all_back = {"hosts": hosts(*map(record, ids(5))), "sessions": back_from(old, ids(5))}
+    rig = new_service({**all_back, **old.buckets}, at=old.now)
     beat(rig, since=START)
-    assert ends(rig) == [("agent_offline", "host_returned")] * 5 + [
-        ("fleet_outage", "all_returned")
-    ]
+    assert ends(rig)[-1] == ("fleet_outage", "all_returned")
+    assert open_alerts(rig) == []
+
+
+def test_r5_after_a_wiped_log_those_who_are_back_by_the_bucket_end_an_outage() -> None:
+    rig = fleet(5)
+    fall_silent(rig, ids(5))
+    rig.advance(FLOOR)
+    machine = rig.cores["alerting"].machine
+    rig.input("alerting", lambda tx: machine.load(tx, {"sessions": back_from(rig, ids(5))}))
+    assert ends(rig)[-1] == ("fleet_outage", "all_returned")
     assert open_alerts(rig) == []
 
 
