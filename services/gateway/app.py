@@ -110,6 +110,7 @@ class Gateway:
         finally:
             for task in loops:
                 await cancel(task)
+            await self._pulse.stop()
             await self._configs.stop()
             await self._listener.stop()
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from libs.common.aio import cancel
 from libs.common.errors import DormiceError
 from libs.common.loop.service import Service
 from services.gateway.connections import Connection, Hub
@@ -54,6 +55,12 @@ class Pulse:
         while True:
             await asyncio.sleep(self._interval.total_seconds())
             await self.write()
+
+    async def stop(self) -> None:
+        """Write no more: what was heard since the last batch is within its exactness."""
+        for task in (self._soon, self._urgent):
+            if task is not None:
+                await cancel(task)
 
     async def write(self) -> None:
         """Write down who was heard; keep it for the next time if the store or the bus is away."""
