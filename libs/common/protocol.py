@@ -1,8 +1,9 @@
 """The frames between agent and gateway, protocol 1. One model per frame; see docs/protocol.md.
 
 Frames are JSON objects with `type`. Unknown fields are ignored. Times are RFC 3339; a time without
-a zone is refused. Text from agents is bounded, so that no field can carry megabytes into the log;
-numbers are bounded by what the state files hold.
+a zone is refused. Text from agents is bounded, so that no field can carry megabytes into the log:
+a name that is too long is refused, a message or a log's tail is cut, for a result must not be lost
+by it. Numbers are bounded by what the state files hold.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from libs.common.errors import DormiceError
 
@@ -20,7 +21,8 @@ LOG_TAIL_BYTES = 64 * 1024
 
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 ShortText = Annotated[str, Field(max_length=256)]
-Text = Annotated[str, Field(max_length=4096)]
+Text = Annotated[str, AfterValidator(lambda text: text[:4096])]
+Tail = Annotated[str, AfterValidator(lambda text: text[-LOG_TAIL_BYTES:])]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 Counter = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 ExitCode = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -169,7 +171,7 @@ class JobFinished(JobReport):
     exit_code: ExitCode | None = None
     error: Text | None = None
     stats: dict[str, Any] | None = None
-    log_tail: Annotated[str, Field(max_length=LOG_TAIL_BYTES)] | None = None
+    log_tail: Tail | None = None
 
 
 class JobProgress(Frame):
@@ -186,7 +188,7 @@ class JobLog(Frame):
     type: Literal["job_log"] = "job_log"
     job_id: Id
     offset: Count
-    text: Annotated[str, Field(max_length=256 * 1024)]
+    text: str
 
 
 class ConfigApplied(Frame):

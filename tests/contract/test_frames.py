@@ -97,6 +97,16 @@ def test_numbers_that_are_none(frame: dict[str, Any]) -> None:
         decode_agent_frame(json.dumps(frame))
 
 
+def test_a_result_with_a_long_message_is_cut_and_not_lost() -> None:
+    long = {"error": "first" + "x" * 10_000, "log_tail": "y" * 500_000 + "last"}
+    told = decode_agent_frame(json.dumps(FINISHED | long))
+    assert isinstance(told, protocol.JobFinished)
+    assert told.error is not None
+    assert told.log_tail is not None
+    assert (told.error[:5], len(told.error)) == ("first", 4096)
+    assert (told.log_tail[-4:], len(told.log_tail)) == ("last", protocol.LOG_TAIL_BYTES)
+
+
 def test_a_counter_may_be_in_nanoseconds() -> None:
     hello = decode_agent_frame(json.dumps(HELLO | {"connection": 1_800_000_000_000_000_000}))
     assert isinstance(hello, Hello)
