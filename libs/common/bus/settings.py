@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from libs.common.bus.nats import NatsBus
 from libs.common.errors import Unavailable
@@ -16,6 +18,7 @@ from libs.common.settings import DormiceSettings
 log = structlog.get_logger()
 
 DURABLE_RETRY_SECONDS = 2.0
+_SCHEMES = ("nats", "tls", "ws", "wss")
 
 
 class BusSettings(DormiceSettings):
@@ -30,11 +33,56 @@ class BusSettings(DormiceSettings):
     nats_monitor_url: str | None = Field(None, description="its monitoring URL: is it durable?")
     require_durable: bool = Field(False, description="refuse a bus not known to fsync")
 
+    @field_validator("nats_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        for part in (url or "").split(",") if url else ():
+            _check_url(part.strip(), _SCHEMES)
+        return url
+
+    @field_validator("nats_monitor_url")
+    @classmethod
+    def _is_a_page(cls, url: str | None) -> str | None:
+        if url is not None:
+            _check_url(url, ("http", "https"))
+        return url
+
+    @field_validator("nats_password_file", "nats_creds", "nats_ca")
+    @classmethod
+    def _can_be_read(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        return path
+
+    @field_validator("nats_ca")
+    @classmethod
+    def _holds_a_certificate(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                ssl.create_default_context(cafile=path)
+            except ssl.SSLError:
+                raise ValueError(f"there is no certificate in {path}") from None
+        return path
+
     def password(self) -> str | None:
         """Return the password, from the file if one is named."""
         if self.nats_password_file is not None:
             return self.nats_password_file.read_text().strip()
         return self.nats_password.get_secret_value() if self.nats_password else None
+
+
+def _check_url(url: str, schemes: tuple[str, ...]) -> None:
+    """Raises: ValueError that says how to write it; the URL may hold a password."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"must be written {schemes[0]}://host:port")
 
 
 def make_bus(settings: BusSettings, service: str) -> NatsBus:
