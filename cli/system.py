@@ -23,6 +23,7 @@ log = structlog.get_logger()
 STOP_SECONDS = 3.0
 CLOSE_SECONDS = 0.5
 READY_POLL_SECONDS = 0.02
+STUCK_AFTER = 3  # tries of 5 s each
 
 MakeBus = Callable[[str], NatsBus]
 """Makes the unconnected bus of one user."""
@@ -43,9 +44,11 @@ class System:
         users = [("setup", ensure)] + ([("setup-readers", ensure_readers)] if readers else [])
         for user, make in users:
             bus = self._make_bus(user)
-            await bus.connect()
-            await make(bus)
-            await bus.close()
+            try:
+                await bus.connect()
+                await make(bus)
+            finally:
+                await bus.close()
 
     def start(self) -> None:
         """Start every service. A fault shows in `wait`."""
@@ -69,6 +72,12 @@ class System:
             for name, service in self.services.items()
             for reason in service.reasons_not_ready
         ]
+
+    @property
+    def bus_is_stuck(self) -> bool:
+        """Whether the bus answers but has stored nothing for a while, as after a full disk."""
+        loops = [loop_of(service) for service in self.services.values()]
+        return any(loop.sender.unanswered >= STUCK_AFTER for loop in loops)
 
     async def wait_ready(self) -> None:
         """Return once every service is ready. Raises what ended one before that."""

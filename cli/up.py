@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -17,6 +18,7 @@ from pydantic import field_validator
 from cli.banner import print_banner
 from cli.services import NAMES, settings_class
 from cli.system import System
+from libs.common.aio import cancel
 from libs.common.bus.embedded import BusNotStarted, EmbeddedServer
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.settings import BusSettings, ask_durable, make_bus, require_durable
@@ -29,6 +31,9 @@ from libs.common.store.database import FileLock
 log = structlog.get_logger()
 
 BUS_CHECK_SECONDS = 0.5
+ROOM_BYTES = 2 * 2**20
+"""What must be free on the disk before a bus that stores nothing is started again."""
+
 WhenReady = Callable[["Up"], Coroutine[Any, Any, None]]
 
 
@@ -108,14 +113,11 @@ class Up:
         system = System(self.bus_for, self.services)
         jobs: list[asyncio.Task[Any]] = []
         try:
-            await self._check_durable()
-            await system.prepare(readers=self.server is not None)
-            system.start()
-            await self._ready_or_stopped(system)
+            await self._unless_stopped(self._start(system))
             if not self.stop.is_set():
                 self._write_addresses(system)
                 print_banner(self, system)
-                jobs = [asyncio.create_task(self._keep_bus())]
+                jobs = [asyncio.create_task(self._keep_bus(system))]
                 if when_ready is not None:
                     jobs.append(asyncio.create_task(when_ready(self)))
                     jobs[-1].add_done_callback(self._on_job_done)
@@ -133,14 +135,21 @@ class Up:
         for name, url in self.urls.items():
             (self.data / f"{name}.url").write_text(url + "\n")
 
-    async def _ready_or_stopped(self, system: System) -> None:
-        ready = asyncio.create_task(system.wait_ready())
+    async def _start(self, system: System) -> None:
+        await self._check_durable()
+        await system.prepare(readers=self.server is not None)
+        system.start()
+        await system.wait_ready()
+
+    async def _unless_stopped(self, starting: Coroutine[Any, Any, None]) -> None:
+        """Return when it is done, or when we are told to stop: the bus may never come."""
+        started = asyncio.create_task(starting)
         stopped = asyncio.create_task(self.stop.wait())
-        await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if ready.done():
-            ready.result()
-        ready.cancel()
+        await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await cancel(stopped)
+        if started.done():
+            started.result()
+        await cancel(started)
 
     async def _check_durable(self) -> None:
         if self.server is not None:
@@ -159,8 +168,9 @@ class Up:
             log.error("start_step_failed", error=str(error))
             print(f"dormice: {error}", file=sys.stderr)
 
-    async def _keep_bus(self) -> None:
-        """Start the bus again should it die: its files hold everything that was acknowledged.
+    async def _keep_bus(self, system: System) -> None:
+        """Start the bus again should it die, or store nothing: nats-server never forgets that its
+        disk was full. Its files hold everything that was acknowledged.
 
         From this thread, on which its life hangs.
         """
@@ -168,11 +178,15 @@ class Up:
             await asyncio.sleep(BUS_CHECK_SECONDS)
             if not self.server.running:
                 log.error("bus_died")
-                self.server.kill()  # What is left of it.
-                try:
-                    self.server.start()
-                except BusNotStarted as error:
-                    log.error("bus_not_started", error=error.message)
+            elif system.bus_is_stuck and shutil.disk_usage(self.data).free > ROOM_BYTES:
+                log.error("bus_stuck")
+            else:
+                continue
+            self.server.kill()  # Or what is left of it.
+            try:
+                self.server.start()
+            except BusNotStarted as error:
+                log.error("bus_not_started", error=error.message)
 
 
 def check_settings(data: Path | None, config_file: Path | None) -> list[str]:

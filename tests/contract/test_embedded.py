@@ -102,6 +102,19 @@ def test_an_early_exit_shows_the_last_lines(tmp_path: Path) -> None:
         EmbeddedServer(tmp_path, "127.0.0.1:0").start()
 
 
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "nats").symlink_to("/dev/full")
+    with pytest.raises(BusNotStarted, match=r"^cannot write in [^\n]*$"):
+        EmbeddedServer(tmp_path, "127.0.0.1:0").start()
+
+
+def test_damaged_passwords_are_named(tmp_path: Path) -> None:
+    (tmp_path / "nats").mkdir()
+    (tmp_path / "nats" / "passwords.json").touch()
+    with pytest.raises(BusNotStarted, match=r"passwords\.json is damaged"):
+        EmbeddedServer(tmp_path, "127.0.0.1:0").start()
+
+
 _PARENT = """
 import sys, pathlib
 from libs.common.bus.embedded import EmbeddedServer

@@ -67,7 +67,10 @@ def find_server_binary() -> str:
 def load_passwords(data_dir: Path) -> dict[str, str]:
     """Return the passwords of the embedded server's users, made at the first call (mode 0600)."""
     path = data_dir / "nats" / "passwords.json"
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:
+        raise BusNotStarted(f"{path} is damaged; remove it, and new ones are made") from None
     missing = [user for user in USERS if user not in known]
     if missing:
         known |= {user: new_secret() for user in missing}
@@ -82,6 +85,8 @@ def write_private(path: Path, text: str) -> None:
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # Else a power cut may leave an empty file of that name.
     new.replace(path)
 
 
@@ -134,17 +139,22 @@ class EmbeddedServer:
         port = port or _free_port(host)
         _wait_for_port(host, port)
         self._listen = f"{host}:{port}"
-        folder = self.data_dir / "nats"
-        config = folder / "server.conf"
-        write_private(
-            config, server_config(self.passwords, self._listen, folder / "store", self._monitor)
-        )
-        self._spawn([find_server_binary(), "-c", str(config)], folder / "server.log")
         reach = "127.0.0.1" if host == _ANYWHERE else host
-        self._wait_until_ready(reach, port, folder / "server.log")
         self.url = f"nats://{reach}:{port}"
-        write_private(self.data_dir / "nats.url", self.url + "\n")
+        folder = self.data_dir / "nats"
+        try:
+            self._write_files(folder)
+            config = str(folder / "server.conf")
+            self._spawn([find_server_binary(), "-c", config], folder / "server.log")
+        except OSError as error:
+            raise BusNotStarted(f"cannot write in {folder}: {error.strerror}") from None
+        self._wait_until_ready(reach, port, folder / "server.log")
         log.info("bus_started", url=self.url)
+
+    def _write_files(self, folder: Path) -> None:
+        text = server_config(self.passwords, self._listen, folder / "store", self._monitor)
+        write_private(folder / "server.conf", text)
+        write_private(self.data_dir / "nats.url", self.url + "\n")
 
     def stop(self) -> None:
         """Ask it to end, then insist. Everything acknowledged is on disk either way."""

@@ -42,7 +42,7 @@ EXPORTED = ("dormice.alert.>", "dormice.presence.>")
 LOG_MAX_BYTES = 8 * 2**30
 READERS_MAX_BYTES = 2**30
 READERS_MAX_AGE = timedelta(days=90)
-SMALLEST_LOG_BYTES = 64 * 2**20
+SMALLEST_LOG_BYTES = 8 * 2**20
 
 _NOT_FOUND = 10059
 _NO_ROOM = (10047, 10028)

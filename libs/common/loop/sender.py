@@ -9,7 +9,7 @@ from itertools import islice
 
 import structlog
 
-from libs.common.bus.base import BATCH, Bus, PublishRefused
+from libs.common.bus.base import BATCH, Bus, BusAway, PublishRefused
 from libs.common.loop.tx import OutboxRow
 
 log = structlog.get_logger()
@@ -29,12 +29,20 @@ class Sender:
         self._waiters: deque[tuple[int, asyncio.Future[int]]] = deque()
         self.acknowledged_row = 0
         self.refused = ""
+        self.unanswered = 0
+        """How often in a row the bus, though connected, did not store what it was sent."""
         self._last_seq = 0
 
     @property
     def waiting(self) -> int:
         """How many rows are not yet acknowledged."""
         return len(self._rows)
+
+    @property
+    def reasons_not_ready(self) -> list[str]:
+        """Why what was decided cannot reach the bus, though it is there."""
+        refused = [f"bus refuses: {self.refused}"] if self.refused else []
+        return refused + (["the bus stores nothing"] if self.unanswered else [])
 
     def refill(self, rows: Iterable[OutboxRow]) -> None:
         """Start again with exactly these rows."""
@@ -79,7 +87,10 @@ class Sender:
             except PublishRefused as error:
                 await self._wait_refused(error)
                 continue
-            self.refused = ""
+            except BusAway:
+                self.unanswered += self._bus.connected
+                raise
+            self.refused, self.unanswered = "", 0
             self.stored(batch[-1].row_id, seq)
             self._told()
 

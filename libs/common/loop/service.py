@@ -102,9 +102,7 @@ class Service:
             reasons.append("catching up with the log")
         if self._fault:
             reasons.append(self._fault)
-        if self.sender.refused:
-            reasons.append(f"bus refuses: {self.sender.refused}")
-        return reasons
+        return reasons + self.sender.reasons_not_ready
 
     async def submit(self, work: Work, *, fresh: bool = False) -> Submitted:
         """Decide `work(tx)` in the next transaction and return once its events are acknowledged.

@@ -83,6 +83,21 @@ async def test_it_stops_without_the_bus(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+async def test_it_stops_while_it_waits_for_a_bus(tmp_path: Path) -> None:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("DORMICE_")}
+    nowhere = LISTEN | {"DORMICE_NATS_URL": "nats://127.0.0.1:1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", "up", "--data", str(tmp_path), env=kept | nowhere,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        while b"bus_unreachable" not in await process.stderr.readline():
+            assert process.returncode is None
+    assert await stop(process, signal.SIGTERM) < STOP_SECONDS
+    assert process.returncode == 0
+
+
 async def test_a_bus_that_dies_is_started_again(tmp_path: Path) -> None:
     process = await start(tmp_path)
     first = bus_of(process)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from libs.common.bus.base import Outgoing, ReaderLost
+from libs.common.bus.base import BusAway, Outgoing, ReaderLost
 from libs.common.bus.memory import MemoryBus, MemoryLog
 from libs.common.clock import VirtualClock
 from libs.common.loop.core import Core
@@ -68,4 +68,31 @@ async def test_who_waits_for_a_value_learns_where_its_event_stands() -> None:
     assert await sender.when_stored(2) == 2
     sender.add([OutboxRow(3, Outgoing("", "h", b"{}", bucket="hosts"))])
     assert await sender.when_stored(3) == 2
+    sending.cancel()
+
+
+class Stuck(MemoryBus):
+    """Takes everything and stores nothing while `stuck`, as a bus does whose disk was full."""
+
+    stuck = True
+
+    async def publish(self, messages: Sequence[Outgoing]) -> int:
+        if self.stuck:
+            raise BusAway("The bus did not answer in time.")
+        return await super().publish(messages)
+
+
+async def test_a_bus_that_stores_nothing_is_no_ready_one() -> None:
+    bus = Stuck(MemoryLog())
+    await bus.connect()
+    sender = Sender(bus, lambda: None)
+    sender.add([OutboxRow(1, event(1))])
+    for tries in (1, 2):
+        with pytest.raises(BusAway):
+            await sender.run()
+        assert (sender.unanswered, sender.reasons_not_ready) == (tries, ["the bus stores nothing"])
+    bus.stuck = False
+    sending = asyncio.create_task(sender.run())
+    await sender.when_stored(1)
+    assert (sender.unanswered, sender.reasons_not_ready) == (0, [])
     sending.cancel()
