@@ -6,6 +6,7 @@ record, also of those that libraries write through the standard `logging`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -32,6 +33,18 @@ _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 _BEARER = re.compile(r"(bearer\s+)[\w.~+/=-]+", re.IGNORECASE)
 
 
+class _LogFile(RotatingFileHandler):
+    """A disk that is full takes no line; whoever looks at the terminal has it all the same."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  Its name in logging.
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 def configure(*, level: str = "info", form: Form = "auto", file: Path | None = None) -> None:
     """Send all logs to stderr and, as JSON lines, to `file` (rotated at 5 MiB, one old one kept).
 
@@ -45,7 +58,7 @@ def configure(*, level: str = "info", form: Form = "auto", file: Path | None = N
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     handlers[0].setFormatter(_formatter(as_json=as_json))
     if file is not None:
-        handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=1, delay=True))
+        handlers.append(_LogFile(file, maxBytes=FILE_BYTES, backupCount=1, delay=True))
         handlers[1].setFormatter(_formatter(as_json=True))
     root = logging.getLogger()
     for old in root.handlers[:]:

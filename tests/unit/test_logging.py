@@ -51,3 +51,12 @@ def test_plain_lines_for_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(SettingsError, match="loud"):
         configure(level="loud")
+
+
+def test_a_full_disk_costs_the_line_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    """The terminal has it all the same, without a traceback for each."""
+    configure(form="json", file=Path("/dev/full"))
+    get_logger("gateway").error("store_fault")
+    said = capfd.readouterr().err
+    assert "store_fault" in said
+    assert "Traceback" not in said
