@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from litestar import get
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from libs.common.clock import to_micros
 from services.ui.api import shapes
@@ -23,10 +23,19 @@ def _a_time(value: Any) -> Any:
     return value.replace(" ", "+") if isinstance(value, str) and "T" in value else value
 
 
+def _in_utc(value: datetime | None) -> datetime | None:
+    try:
+        return None if value is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this moment cannot be written in UTC") from None
+
+
 class TimelineParams(ListParams):
     """Oldest first."""
 
-    since: Annotated[AwareDatetime | None, BeforeValidator(_a_time)] = None
+    since: Annotated[
+        AwareDatetime | None, BeforeValidator(_a_time), AfterValidator(_in_utc)
+    ] = None  # fmt: skip
 
 
 _INTERVALS: Order[TimelineInterval] = Order(

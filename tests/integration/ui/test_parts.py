@@ -150,6 +150,11 @@ async def test_timeline_and_decisions_come_from_their_owners(world: World) -> No
     assert items[-1]["to"] is None
     since = items[-2]["from"]
     assert (await world.get(f"/hosts/{host_id}/timeline", since=since))["items"]
+    for edge in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        await world.get(f"/hosts/{host_id}/timeline", since=edge)
+    for beyond in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+        answer = await world.api.get(f"/hosts/{host_id}/timeline", params={"since": beyond})
+        assert answer.status_code == 422
     bad = await world.api.get(f"/hosts/{host_id}/timeline", params={"since": "yesterday"})
     assert bad.status_code == 422
     found: list[str] = []
