@@ -58,6 +58,29 @@ async def test_a_service_can_do_its_own(server: NatsServer, buses: Buses, user: 
     assert bus.violations == 0
 
 
+@pytest.mark.parametrize("user", SERVICES)
+async def test_any_client_can_read_the_log_and_the_buckets_as_a_service(
+    server: NatsServer, buses: Buses, user: str
+) -> None:
+    """Not only ours: a pull with one filter, and the value of one key."""
+    registry = await buses.connect("registry")
+    await registry.publish([event("dormice.host.h1.changed"), event("dormice.host.h2.removed")])
+    await registry.publish([Outgoing("", "h1", b"{}", bucket="hosts")])
+    url = server.url.replace("//", f"//{user}:{server.passwords[user]}@")
+    client = Client()
+    await client.connect(url, inbox_prefix=f"_INBOX_{user}")
+    try:
+        stream = client.jetstream()
+        consumer = await stream.pull_subscribe("dormice.host.h2.>", stream="EVENTS")
+        assert [m.subject for m in await consumer.fetch(1, timeout=2)] == [
+            "dormice.host.h2.removed"
+        ]
+        bucket = await stream.key_value("hosts")
+        assert (await bucket.get("h1")).value == b"{}"
+    finally:
+        await client.close()
+
+
 async def test_everyone_serves_its_verbs_to_ui(server: NatsServer, buses: Buses) -> None:
     async def answer(subject: str, data: bytes) -> bytes:
         return subject.encode()

@@ -137,6 +137,7 @@ def permissions(user: str) -> Permissions:
         *_reading(LOG),
         f"$JS.API.DIRECT.GET.{LOG}",
         *(subject for bucket in rights.reads for subject in _reading(f"KV_{bucket}")),
+        *(f"$JS.API.DIRECT.GET.KV_{bucket}.>" for bucket in rights.reads),
         f"_INBOX_{user}.>",
     ]
     subscribe = [f"_INBOX_{user}.>", *rights.serves, *rights.listens]
@@ -144,10 +145,11 @@ def permissions(user: str) -> Permissions:
 
 
 def _reading(stream: str) -> tuple[str, ...]:
-    """What walking a stream with ephemeral consumers takes."""
+    """What walking a stream with ephemeral consumers takes, unfiltered or with one filter."""
     return (
         f"$JS.API.STREAM.INFO.{stream}",
-        *(f"$JS.API.CONSUMER.{verb}.{stream}.*" for verb in ("CREATE", "MSG.NEXT", "DELETE")),
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",  # A client puts its one filter behind the name.
+        *(f"$JS.API.CONSUMER.{verb}.{stream}.*" for verb in ("MSG.NEXT", "DELETE")),
     )
 
 
