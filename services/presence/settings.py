@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import field_validator
+
 from libs.common.settings import DormiceSettings, Duration
 
 GATEWAY_GRACE = timedelta(seconds=30)
@@ -15,6 +17,13 @@ class PresenceSettings(DormiceSettings):
 
     data: Path = Path("dormice-data")
     offline_after: Duration = timedelta(seconds=90)
+
+    @field_validator("offline_after")
+    @classmethod
+    def _is_positive(cls, value: timedelta) -> timedelta:
+        if value <= timedelta():
+            raise ValueError("must be more than 0s")
+        return value
 
     @property
     def database_path(self) -> Path:

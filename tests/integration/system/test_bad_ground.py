@@ -241,6 +241,7 @@ async def test_up_names_a_wrong_setting_in_one_line(
     ("gateway", "DORMICE_HEARTBEAT_INTERVAL", "-5s"), ("gateway", "DORMICE_GATEWAY_ID", "a.b"),
     ("catchup", "DORMICE_CATCHUP_MAX_FLEET", "-1"), ("jobs", "DORMICE_PENDING_RETRY", "often"),
     ("notify", "DORMICE_ALLOW_TARGETS", "home"), ("presence", "DORMICE_OFFLINE_AFTER", "-1s"),
+    ("presence", "DORMICE_OFFLINE_AFTER", "0s"), ("alerting", "DORMICE_STALE_AFTER", "0s"),
     ("catchup", "DORMICE_CATCHUP_SETTLE", "-60s"), ("ui", "DORMICE_AGENT_OFFLINE_FLOOR", "1 year"),
 ])  # fmt: skip
 def test_a_wrong_value_is_refused_by_its_service(
