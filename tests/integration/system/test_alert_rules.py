@@ -56,6 +56,14 @@ async def test_r8_mode_changes_move_the_alert(stack: Stack) -> None:
     assert [alert["id"] for alert in await stack.alerts(host)] == [first["id"]]
 
 
+async def add_laptop(stack: Stack, name: str) -> Host:
+    """Enrol a laptop with a schedule that no catch-up runs: only the test backs it up."""
+    laptop = await stack.add_host(name, always_on=False, connect=False)
+    await stack.add_schedule(laptop, "0 2 * * *", catch_up="off")
+    await stack.connect(laptop)
+    return laptop
+
+
 async def back_up(stack: Stack, host: Host, status: str = "succeeded") -> str:
     """Run a manual backup to its end, as the agent reports it."""
     job = (await stack.post(f"/hosts/{host.id}/backup", source_group_id=host.group))["job_id"]
@@ -74,7 +82,7 @@ async def back_up(stack: Stack, host: Host, status: str = "succeeded") -> str:
 
 
 async def test_r6_r9_stale_is_raised_once_and_cleared_by_a_success(stack: Stack) -> None:
-    laptop = await stack.add_host("laptop-7", always_on=False, cron="0 2 * * *")
+    laptop = await add_laptop(stack, "laptop-7")
     await back_up(stack, laptop)
     await stack.patch(f"/hosts/{laptop.id}", thresholds={"stale": "1s"})
     await stack.until_kinds(laptop, "stale_schedule")
@@ -87,8 +95,8 @@ async def test_r6_r9_stale_is_raised_once_and_cleared_by_a_success(stack: Stack)
 
 async def test_r6_no_schedule_and_never_backed_up_have_none(stack: Stack) -> None:
     bare = await stack.add_host("laptop-1", always_on=False)
-    fresh = await stack.add_host("laptop-2", always_on=False, cron="0 2 * * *")
-    stale = await stack.add_host("laptop-3", always_on=False, cron="0 2 * * *")
+    fresh = await add_laptop(stack, "laptop-2")
+    stale = await add_laptop(stack, "laptop-3")
     for host in (bare, fresh, stale):
         await stack.patch(f"/hosts/{host.id}", thresholds={"stale": "1s"})
     await back_up(stack, bare)
