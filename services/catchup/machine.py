@@ -133,7 +133,7 @@ class CatchupMachine(Machine):
             return
         verdict = policy.assess_hello(
             host.record,
-            current=host.connection,
+            current=host.connection_before(event.session),
             connection=event.connection,
             known=not store.note_session(tx, event.host_id, event.session),
         )
@@ -174,7 +174,7 @@ class CatchupMachine(Machine):
             return
         verdict = policy.assess_hello(
             host.record,
-            current=host.connection,
+            current=host.connection_before(session),
             connection=connection,
             known=store.knows_session(tx, session),
         )

@@ -28,7 +28,7 @@ class HelloVerdict(Enum):
     ARMS = "an intermittent host came back"
     ALWAYS_ON = "a host that is always on is armed by nothing"
     KNOWN = "this session has said hello before"
-    OLDER = "an older connection came late"
+    OLDER = "an older connection came late, or its counter is taken"
 
 
 def assess_hello(
@@ -36,11 +36,12 @@ def assess_hello(
 ) -> HelloVerdict:
     """Say whether a hello arms a catch-up (R11). `current` is the newest connection so far.
 
-    The larger connection is newer; if either has none, the order in the log decides (R3).
+    The larger connection is newer, and the first to use it has it; if either has none, the order
+    in the log decides (R3).
     """
     if known:
         return HelloVerdict.KNOWN
-    if current is not None and connection is not None and connection < current:
+    if current is not None and connection is not None and connection <= current:
         return HelloVerdict.OLDER
     return HelloVerdict.ALWAYS_ON if record.always_on else HelloVerdict.ARMS
 

@@ -26,6 +26,10 @@ class Host:
     online: bool
     synced: bool
 
+    def connection_before(self, session: str) -> int | None:
+        """Return the newest connection, unless it is `session`'s own (a bucket named it first)."""
+        return None if session == self.session else self.connection
+
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
     row = tx.db.execute(

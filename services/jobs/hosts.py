@@ -36,6 +36,12 @@ class Host:
         """The session to which something can be sent."""
         return self.session.id if self.session and self.online else None
 
+    def connection_before(self, session: str) -> int | None:
+        """Return the newest connection, unless it is `session`'s own (a bucket named it first)."""
+        if self.session is None or self.session.id == session:
+            return None
+        return self.session.connection
+
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
     """Return the host, unless it was removed or is unknown."""

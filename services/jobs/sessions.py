@@ -18,7 +18,7 @@ def on_hello(tx: Tx, event: AgentHello) -> None:
     if host is None:
         return
     verdict = policy.assess_hello(
-        current=host.session.connection if host.session else None,
+        current=host.connection_before(event.session),
         connection=event.connection,
         known=not hosts.note_session(tx, event.host_id, event.session),
     )

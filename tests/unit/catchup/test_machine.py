@@ -415,7 +415,7 @@ def test_r11_an_arm_outlives_a_late_reader() -> None:
 
 def sessions(session: str, status: str = "online") -> dict[str, dict[str, bytes]]:
     """Bucket `sessions`, as presence put it."""
-    value = {"host_id": "h1", "status": status, "session": session, "connection": None}
+    value = {"host_id": "h1", "status": status, "session": session, "connection": 7}
     return {"sessions": {"h1": json.dumps(value).encode()}}
 
 
@@ -437,7 +437,7 @@ def test_r11_a_hello_that_the_bucket_named_first_arms_once() -> None:
     enroll(fleet)
     wake(fleet)
     fleet.lose_log("catchup", sessions("S2"))
-    fleet.publish(hello(session="S2"))
+    fleet.publish(hello(session="S2", connection=7))
     assert [arm.arm_id for arm in fleet.of(CatchupArmed)] == ["S1", "S2"]
     fleet.advance(SETTLE)
     assert not fleet.of(CatchupRequested), "its reports are not in"
@@ -464,7 +464,7 @@ def test_r11_at_a_first_start_the_hello_arms_that_the_bucket_knows_already() -> 
     fleet.lose_log("catchup", sessions("S1"))
     fleet.advance(SETTLE)
     assert not fleet.of(CatchupArmed)
-    wake(fleet)
+    wake(fleet, connection=7)
     assert fleet.last(CatchupArmed).arm_id == "S1"
 
 

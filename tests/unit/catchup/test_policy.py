@@ -32,6 +32,7 @@ PAIR = Pair("s1", "g1", datetime(2026, 6, 13, 2, 5, tzinfo=UTC))
         pytest.param(False, None, None, False, HelloVerdict.ARMS, id="first hello of a laptop"),
         pytest.param(True, None, 1, False, HelloVerdict.ALWAYS_ON, id="a server"),
         pytest.param(False, 5, 6, False, HelloVerdict.ARMS, id="a newer connection"),
+        pytest.param(False, 5, 5, False, HelloVerdict.OLDER, id="the counter is taken"),
         pytest.param(False, 5, 4, False, HelloVerdict.OLDER, id="an older one, late"),
         pytest.param(False, 5, None, False, HelloVerdict.ARMS, id="no counter: order decides"),
         pytest.param(False, None, 1, False, HelloVerdict.ARMS, id="no counter before"),

@@ -35,6 +35,7 @@ def attempt(number: int, status: JobStatus, cause: Cause = Cause.FIRE, **changes
     [
         pytest.param(None, 1, False, HelloVerdict.NEWER, id="first"),
         pytest.param(5, 6, False, HelloVerdict.NEWER, id="larger counter"),
+        pytest.param(5, 5, False, HelloVerdict.OLDER, id="the counter is taken"),
         pytest.param(5, 4, False, HelloVerdict.OLDER, id="smaller counter"),
         pytest.param(5, None, False, HelloVerdict.NEWER, id="no counter: the log's order"),
         pytest.param(None, None, True, HelloVerdict.KNOWN, id="the same again"),

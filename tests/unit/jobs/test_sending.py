@@ -413,7 +413,9 @@ def test_an_ignored_fire_stays_ignored_when_it_is_told_again() -> None:
 
 def sessions(session: str) -> dict[str, dict[str, bytes]]:
     """Bucket `sessions`, as presence put it."""
-    value = {"host_id": "h1", "status": "online", "session": session, "gateway": "gw-2"}
+    value = {
+        "host_id": "h1", "status": "online", "session": session, "gateway": "gw-2", "connection": 7
+    }  # fmt: skip
     return {"sessions": {"h1": json.dumps(value).encode()}}
 
 
@@ -431,7 +433,7 @@ def test_a_session_whose_hello_was_lost_with_the_log_is_served() -> None:
 def test_a_hello_that_the_bucket_named_first_counts() -> None:
     world = World()
     world.lose_log("jobs", sessions("S1"))
-    world.hello("S1", running=("what",))
+    world.hello("S1", running=("what",), connection=7)
     world.fire()
     assert world.commands() == [], "its reports are not in, and it is busy"
     world.synced()
