@@ -21,6 +21,7 @@ from tests.unit.presence.kit import (
     online,
     presence,
     session_of,
+    states,
     stopped,
 )
 
@@ -108,6 +109,16 @@ def test_r3_old_news_of_a_gateway_change_nothing() -> None:
     rig.redeliver([listening(START), old])
     beat_for(rig, LOST_AFTER, "h1")
     assert not rig.of(GatewayLost)
+
+
+def test_r3_r10_the_loss_of_an_earlier_period_ends_no_later_one() -> None:
+    """Our own judgement may come back after the gateway has said that it listens again."""
+    rig = online(presence())
+    rig.advance(MINUTE)
+    rig.publish(listening(rig.now))
+    rig.redeliver([GatewayLost(gateway="gw-1", at=rig.now, since=START)])
+    rig.advance(MINUTE)
+    assert states(rig) == [("online", None)]
 
 
 def test_r3_the_gateway_knows_the_last_frame_better_than_we_did() -> None:
