@@ -1,4 +1,7 @@
-"""`dormice agent …`: enroll, run, status, logs. The lead program mounts `app`."""
+"""`dormice agent …`: enroll, run, status, logs. The lead program mounts `app`.
+
+What is only needed by one command is imported there: every `dormice …` reads this file.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,15 @@ import os
 import sys
 from collections import deque
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent import enroll as enrollment
-from agent import schedule
-from agent.app import Agent
 from agent.errors import EnrollRefused, NotEnrolled
-from agent.settings import AgentSettings
-from agent.spool import Spool
-from agent.state import StateDirectory
-from agent.store import AgentStore
-from libs.common import logging
-from libs.common.clock import SystemClock, to_rfc3339
 from libs.common.errors import DormiceError
+
+if TYPE_CHECKING:
+    from agent.settings import AgentSettings
 
 app = typer.Typer(help="The backup agent of this machine.", no_args_is_help=True)
 FOLLOW_SECONDS = 0.5
@@ -45,6 +42,9 @@ def enroll(  # noqa: PLR0913  # Typer: one parameter for each option.
     config: ConfigFile = None,
 ) -> None:
     """Enroll this machine with a gateway, once."""
+    from agent import enroll as enrollment
+    from agent.settings import AgentSettings
+
     try:
         settings = AgentSettings.load(config, state=state)
         found = _token(token, token_file)
@@ -58,6 +58,11 @@ def enroll(  # noqa: PLR0913  # Typer: one parameter for each option.
 @app.command()
 def run(state: State = None, config: ConfigFile = None) -> None:
     """Run the agent until SIGTERM or Ctrl-C."""
+    from agent.app import Agent
+    from agent.settings import AgentSettings
+    from agent.state import StateDirectory
+    from libs.common import logging
+
     try:
         settings = AgentSettings.load(config, state=state)
         files = StateDirectory(settings.state)
@@ -75,6 +80,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Show what the agent of this machine does. Exit 1 if it does not run or is not enrolled."""
+    from agent.settings import AgentSettings
+
     try:
         facts = describe(AgentSettings.load(config, state=state))
     except DormiceError as error:
@@ -94,6 +101,9 @@ def logs(
     config: ConfigFile = None,
 ) -> None:
     """Show the end of the agent's log."""
+    from agent.settings import AgentSettings
+    from agent.state import StateDirectory
+
     try:
         path = StateDirectory(AgentSettings.load(config, state=state).state).log
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -112,6 +122,10 @@ def logs(
 
 def describe(settings: AgentSettings) -> dict[str, Any]:
     """Return what `status` shows, from the state directory alone; it holds no secret."""
+    from agent import schedule
+    from agent.state import StateDirectory
+    from libs.common.clock import SystemClock, to_rfc3339
+
     files = StateDirectory(settings.state)
     facts: dict[str, Any] = {"state_directory": str(files.root), "running": files.is_running()}
     try:
@@ -133,6 +147,9 @@ def describe(settings: AgentSettings) -> dict[str, Any]:
 
 
 def _spool_facts(path: Path, settings: AgentSettings) -> dict[str, Any]:
+    from agent.spool import Spool
+    from agent.store import AgentStore
+
     store = AgentStore(path)
     try:
         spool = Spool(store, limit_bytes=settings.spool_bytes)

@@ -51,8 +51,18 @@ class Listener(Protocol):
 class Process(Protocol):
     """How an engine runs programs: stoppable from outside, in its own process group."""
 
-    async def run(self, argv: list[str], environment: Mapping[str, str], on_line: OnLine) -> int:
+    async def run(
+        self,
+        argv: list[str],
+        environment: Mapping[str, str],
+        on_line: OnLine,
+        *,
+        even_if_stopped: bool = False,
+    ) -> int:
         """Run `argv` to its end, telling each line of its output; return the exit code.
+
+        `even_if_stopped`: what must be done after a job that was told to end; it gets the grace
+        time for it.
 
         Raises:
             FileNotFoundError: there is no such program.
@@ -62,7 +72,7 @@ class Process(Protocol):
 
 
 class OnLine(Protocol):
-    def __call__(self, stream: str, line: str) -> None:
+    def __call__(self, stream: str, line: str, /) -> None:
         """Take one line of `stdout` or `stderr`, without its end."""
 
 

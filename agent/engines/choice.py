@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent import host
 from agent.engines.command import CommandEngine
+from agent.engines.hooks import HookedEngine
 from agent.engines.process import KILL, find_leftover, forget_leftover
 from agent.engines.restic import ResticEngine
 from agent.settings import AgentSettings
@@ -20,6 +21,10 @@ log = get_logger("agent")
 
 def engine_of(settings: AgentSettings, files: StateDirectory) -> Engine:
     """Return the engine that does the backups of this machine."""
+    return HookedEngine(_bare_engine_of(settings, files))
+
+
+def _bare_engine_of(settings: AgentSettings, files: StateDirectory) -> Engine:
     if settings.engine == "restic":
         return ResticEngine(settings.restic, files.root, host.hostname())
     target = settings.target or files.archives

@@ -35,8 +35,15 @@ class ControlledProcess:
         self._program: asyncio.subprocess.Process | None = None
         self._killer: asyncio.TimerHandle | None = None
 
-    async def run(self, argv: list[str], environment: Mapping[str, str], on_line: OnLine) -> int:
-        if self._stopping:
+    async def run(
+        self,
+        argv: list[str],
+        environment: Mapping[str, str],
+        on_line: OnLine,
+        *,
+        even_if_stopped: bool = False,
+    ) -> int:
+        if self._stopping and not even_if_stopped:
             raise Stopped
         program = await asyncio.create_subprocess_exec(
             *argv,
@@ -51,7 +58,7 @@ class ControlledProcess:
         self._program = program
         try:
             write_private(self._note, f"{program.pid} {birth_of(program.pid)}")
-            self._apply_wishes()
+            self._apply_wishes(even_if_stopped=even_if_stopped)
             out = asyncio.create_task(_read_lines(program.stdout, "stdout", on_line))
             err = asyncio.create_task(_read_lines(program.stderr, "stderr", on_line))
             await _until_read(program, [out, err])
@@ -67,9 +74,7 @@ class ControlledProcess:
         if self._program is None:
             return
         self._signal(signal.SIGINT)
-        if self._killer is None:
-            loop = asyncio.get_running_loop()
-            self._killer = loop.call_later(self._grace.total_seconds(), self._kill)
+        self._kill_later()
 
     def pause(self) -> None:
         """Let the program stand still, as a sleeping machine does."""
@@ -82,12 +87,19 @@ class ControlledProcess:
             self._signal(signal.SIGCONT)
         self._paused = False
 
-    def _apply_wishes(self) -> None:
+    def _apply_wishes(self, *, even_if_stopped: bool) -> None:
         """What was asked for while the program was being started."""
-        if self._stopping:
+        if self._stopping and even_if_stopped:
+            self._kill_later()
+        elif self._stopping:
             self.stop()
         elif self._paused:
             self.pause()
+
+    def _kill_later(self) -> None:
+        if self._killer is None:
+            loop = asyncio.get_running_loop()
+            self._killer = loop.call_later(self._grace.total_seconds(), self._kill)
 
     def _kill(self) -> None:
         self._signal(KILL)

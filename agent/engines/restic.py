@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
 
+from agent.engines.environment import plain_environment
 from agent.engines.includes import split_by_presence, tell_missing
 from agent.engines.secrets import Cleaner
 from agent.files import make_private_directory, write_private
@@ -25,12 +25,6 @@ INCOMPLETE = 3
 NO_REPOSITORY = 10
 LOCKED = 11
 WRONG_PASSWORD = 12
-PASSED_ON = (
-    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "TMP", "TEMP", "SSH_AUTH_SOCK",
-    "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "RESTIC_CACHE_DIR", "SYSTEMROOT", "APPDATA",
-    "LOCALAPPDATA", "USERPROFILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "https_proxy",
-    "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
 OURS = ("RESTIC_PASSWORD", "RESTIC_REPOSITORY", "LD_", "DYLD_", "PATH")
 STATS = (
     "snapshot_id", "files_new", "files_changed", "files_unmodified", "dirs_new", "dirs_changed",
@@ -99,7 +93,7 @@ class ResticEngine:
             "RESTIC_PASSWORD_FILE": (self._folder / "password", repository.password),
             "RESTIC_REPOSITORY_FILE": (self._folder / "repository", repository.url),
         }
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        environment = plain_environment()
         given = repository.environment.items()
         environment |= {name: value for name, value in given if not name.upper().startswith(OURS)}
         for name, (path, text) in files.items():

@@ -37,7 +37,7 @@ from libs.common.protocol import (
 )
 
 F = TypeVar("F", bound=Frame)
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 REPORTS = (ScheduleFired, JobStarted, JobFinished)
 
 

@@ -238,7 +238,7 @@ async def test_secrets_are_nowhere(rig: Rig, tmp_path: Path) -> None:
         await line.send(rig.config(2, repository=wrong))
         await run_to_its_end(line, manual("job-2"))
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 5)
+        await asyncio.wait_for(process.wait(), 30)
     frames = "".join(frame.model_dump_json() for frame in [line.hello, *line.frames])
     public = {
         "frames": frames,
