@@ -3,6 +3,7 @@ names as its packages."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -19,6 +20,17 @@ import httpx
 import pytest
 
 from libs.common.clock import monotonic_seconds
+from libs.common.protocol import (
+    Config,
+    Goodbye,
+    JobFinished,
+    RepositoryConfig,
+    Run,
+    RunStatus,
+    SourceGroupConfig,
+)
+from libs.common.testing.agent_gateway import ScriptedGateway
+from tests.integration.agent.test_lifecycle import desk
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("libs", "services", "agent", "cli")
@@ -108,6 +120,44 @@ def test_the_base_serves_the_agent_and_names_the_extra_for_the_rest(
         assert answer.returncode == 1
         wanted = "dormice: this command needs the server: pip install 'dormice[server]'"
         assert answer.stderr.strip() == wanted, answer.stderr
+
+
+async def test_an_agent_without_the_server_enrolls_and_backs_up(
+    base: Path, namesakes: Path
+) -> None:
+    absent = run(base / "python", "-P", "-c", "import nats, litestar, aiosqlite", cwd=namesakes)
+    assert "ModuleNotFoundError" in absent.stderr
+    state = namesakes / "agent-state"
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        "DORMICE_AGENT_STATE": str(state),
+        "DORMICE_ENROLL_TOKEN": "enroll-token",
+    }
+    async with desk(201, host_id="host-1", agent_token="agent-token") as enrolling:
+        enroll = await asyncio.create_subprocess_exec(
+            base / "dormice", "agent", "enroll", enrolling.url, cwd=namesakes, env=environment
+        )
+        assert await enroll.wait() == 0
+        assert enrolling.asked["token"] == "enroll-token"
+    async with ScriptedGateway(token="agent-token") as gateway:
+        agent = await asyncio.create_subprocess_exec(
+            base / "dormice", "agent", "run", cwd=namesakes,
+            env={**environment, "DORMICE_AGENT_GATEWAY": gateway.url},
+        )  # fmt: skip
+        line = await gateway.welcomed()
+        await line.send(_small_backup(namesakes))
+        await line.send(Run(job_id="job-1", source_group_id="group-1", config_version=1))
+        assert (await line.expect(JobFinished)).status is RunStatus.SUCCEEDED
+        agent.send_signal(signal.SIGTERM)
+        await line.expect(Goodbye)
+        assert await agent.wait() == 0
+    assert (namesakes / "repository" / "config").exists()
+
+
+def _small_backup(folder: Path) -> Config:
+    group = SourceGroupConfig(id="group-1", name="docs", includes=[str(folder / "cli")])
+    repository = RepositoryConfig(url=str(folder / "repository"), password="a-password")
+    return Config(version=1, source_groups=[group], repository=repository)
 
 
 def test_the_server_imports_its_own_packages_whatever_the_folder_holds(
