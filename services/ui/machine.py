@@ -51,6 +51,7 @@ class UiMachine(Machine):
             presence.PresenceOffline: on_presence.on_presence_offline,
             agent.AgentHello: on_presence.on_agent_hello,
             agent.AgentPower: on_presence.on_agent_power,
+            agent.AgentConfigApplied: on_presence.on_agent_config_applied,
             agent.GatewayListening: on_presence.on_gateway_listening,
             agent.GatewayStopped: on_presence.on_gateway_ended,
             agent.GatewayLost: on_presence.on_gateway_ended,

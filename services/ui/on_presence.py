@@ -69,7 +69,16 @@ def on_agent_hello(tx: Tx, event: agent.AgentHello) -> None:
     store.update(
         tx, event.host_id, on_battery=event.on_battery, battery=event.battery_percent,
         metered=event.metered, clock_offset=event.clock_offset_seconds,
+        config_version=event.config_version,
     )  # fmt: skip
+    tx.signal("host", event.host_id)
+
+
+def on_agent_config_applied(tx: Tx, event: agent.AgentConfigApplied) -> None:
+    known = store.find(tx, event.host_id)
+    if known is None or event.error is not None or known["config_version"] >= event.version:
+        return
+    store.update(tx, event.host_id, config_version=event.version)
     tx.signal("host", event.host_id)
 
 

@@ -159,6 +159,10 @@ class HostView:
     open_alerts: int
     failing: int
     """Source groups whose last backup failed."""
+    failed_runs: int
+    """Failures of these groups since their last success."""
+    told: frozenset[str]
+    """Kinds of its open alerts."""
     attention: bool
     has_schedule: bool
     """At least one enabled schedule with a source group."""
@@ -168,6 +172,8 @@ class HostView:
     enrolled_at: datetime
     has_repository: bool
     version: int
+    config_version: int
+    """The configuration that its agent has applied; 0: none yet."""
 
     @property
     def current_job_id(self) -> str | None:

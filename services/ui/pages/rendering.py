@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,7 +20,7 @@ from litestar.response import Redirect
 from libs.common.durations import render_duration
 from libs.common.events.host import Actor
 from libs.common.loop.machine import ROLES
-from services.ui import queries
+from services.ui import queries, wording
 from services.ui.pages import times, words
 from services.ui.site import site_of
 
@@ -48,7 +49,7 @@ def _environment() -> Environment:
         "since": times.since, "until": times.until, "countdown": times.countdown,
         "whole": times.whole, "alert_name": words.alert_name, "size": words.size,
         "spoken": times.span_words, "short": render_duration, "pretty": _pretty,
-        "percent": words.percent,
+        "percent": words.percent, "ago": _ago,
     }  # fmt: skip
     made.globals |= {"words": words, "times": times}
     return made
@@ -56,6 +57,11 @@ def _environment() -> Environment:
 
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    """`3 days ago`, in the middle of a sentence."""
+    return f"{wording.ago(now - moment)} ago"
 
 
 ENVIRONMENT = _environment()
@@ -108,7 +114,10 @@ SAID = {
     "backup": "Backup requested: {n} now, {m} when they wake.",
     "backup-none": "Nothing to back up: {k} without a source group or a repository.",
     "backup-some": "Backup requested: {n} now, {m} when they wake; {k} could not be asked.",
-    "mode": "Presence mode saved for {n}; {k} could not be saved.",
+    "mode": "Presence mode saved for {n}.",
+    "mode-some": "Presence mode saved for {n}; {k} could not be saved.",
+    "tags": "Tags saved for {n}.",
+    "tags-some": "Tags saved for {n}; {k} could not be saved.",
     "schedule": "Schedule saved.",
     "schedule-removed": "Schedule removed.",
     "group": "Source group saved.",

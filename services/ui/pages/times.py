@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from libs.common.cron import UnknownZone, zone
 
+SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -39,11 +40,19 @@ def since(moment: datetime, now: datetime) -> str:
     return f"{span // DAY} d ago"
 
 
+def span_since(span: timedelta) -> str:
+    """Return how long something has lasted, in its largest unit: `18 min`, `8 d`."""
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if span >= size:
+            return f"{span // size} {unit}"
+    return f"{max(int(span.total_seconds()), 0)} s"
+
+
 def until(moment: datetime, now: datetime) -> str:
     """Return how long it takes: `9 min`, `3 h`, `2 d`; rounded up, so that it is never early."""
     span = max(moment - now, timedelta())
     if span < MINUTE:
-        return f"{int(span.total_seconds())} s"
+        return f"{-(-span // SECOND)} s"
     if span < HOUR:
         return f"{-(-span // MINUTE)} min"
     if span < DAY:
@@ -70,10 +79,13 @@ def span_words(span: timedelta) -> str:
 
 
 def clock(moment: datetime, now: datetime, where: ZoneInfo) -> str:
-    """Return when, as short as it is clear: `02:00`, `Tue 02:00`, `Mon 30 Nov 09:01`."""
+    """Return when, as short as it is clear: `02:00`, `Tue 02:00`, `Mon 30 Nov 09:01`.
+
+    The next 24 hours need no day; of what is past only today does not.
+    """
     local, today = moment.astimezone(where), now.astimezone(where)
     days = abs((local.date() - today.date()).days)
-    if days == 0 or abs(moment - now) < DAY:
+    if days == 0 or now <= moment < now + DAY:
         return f"{local:%H:%M}"
     if days < 7:
         return f"{local:%a %H:%M}"

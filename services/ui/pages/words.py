@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.events.alert import AlertKind
-from services.ui.pages.times import clock, countdown, since, until, zone_of
+from services.ui.pages.times import clock, since, span_since, until, zone_of
 from services.ui.views import Display, HostView, JobView
 
 WILL_CATCH_UP = "will catch up on return"
@@ -134,12 +134,11 @@ def attentions(host: HostView, now: datetime) -> list[Overlay]:
         when = f"alert in {until(ahead.at, now)}" if ahead.at > now else "alert due"
         found.append(Overlay("triangle", "attention", when))
     if host.failing:
-        found.append(Overlay("triangle", "attention", failed_words(host.failing)))
+        found.append(Overlay("triangle", "attention", f"failed {max(host.failed_runs, 1)}×"))
+    if AlertKind.STALE_SCHEDULE in host.told and host.last_backup_at is not None:
+        span = now - host.last_backup_at
+        found.append(Overlay("triangle", "attention", f"no backup for {span_since(span)}"))
     return found
-
-
-def failed_words(groups: int) -> str:
-    return "backup failed" if groups < 2 else f"backup failed in {groups} groups"
 
 
 def last_backup(host: HostView) -> Phrase:
@@ -191,6 +190,14 @@ JOB_SHAPES = {
 }
 
 
+ENDS = ("succeeded", "succeeded_with_warnings", "failed", "cancelled", "interrupted", "abandoned")
+
+
+def is_over(job: JobView) -> bool:
+    """Say whether nothing more happens to a job by itself."""
+    return job.status in ENDS
+
+
 def job_status(job: JobView) -> Overlay:
     """Return a job's state in words, with its shape."""
     shape, kind = JOB_SHAPES.get(job.status, ("clock", "waiting"))
@@ -206,8 +213,21 @@ def alert_name(kind: str) -> str:
     return kind.replace("_", " ")
 
 
-def countdown_text(moment: datetime, now: datetime) -> str:
-    return countdown(moment, now)
+WHAT = {
+    "alert_raised": "alert", "alert_resolved": "resolved", "alert_acknowledged": "acknowledged",
+    "alert_held": "held back", "alert_released": "released", "alert_muted": "muted",
+    "catchup_armed": "woke", "catchup_requested": "caught up", "catchup_listed": "due",
+    "catchup_waits": "waits", "catchup_pair_skipped": "skipped", "catchup_finished": "caught up",
+    "catchup_send_failed": "send failed", "same_condition": "still so", "no_alert_yet": "no alert",
+}  # fmt: skip
+"""Names of decisions, as people say them; `dormice why` says the same."""
+
+
+def decision_name(what: str) -> str:
+    """Return a decision's name. Of a catch-up that was dropped, its text says why."""
+    if what not in WHAT and what.startswith("catchup_"):
+        return "no catch-up"
+    return WHAT.get(what, what.replace("_", " "))
 
 
 def size(count: float | None) -> str:

@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from libs.common.events.agent import AgentHello, GatewayListening, GatewayLost, GatewayStopped
+from libs.common.events.agent import (
+    AgentConfigApplied,
+    AgentHello,
+    GatewayListening,
+    GatewayLost,
+    GatewayStopped,
+)
 from libs.common.events.alert import (
     AlertAcknowledged,
     AlertKind,
@@ -121,6 +127,18 @@ def test_a_hello_of_an_ended_session_says_nothing_new() -> None:
     assert seen(fleet).power is None
     fleet.publish(AgentHello(host_id=HOST, session="S2", gateway="gw", clock_offset_seconds=7.0))
     assert seen(fleet).clock_offset_seconds == 7.0
+
+
+def test_the_configuration_that_an_agent_has_only_grows() -> None:
+    fleet = rig()
+    fleet.publish(online(), AgentHello(host_id=HOST, session="S1", gateway="gw"))
+    assert seen(fleet).config_version == 0
+    applied = AgentConfigApplied(host_id=HOST, session="S1", version=3)
+    refused = applied.model_copy(update={"version": 4, "error": "no such folder"})
+    fleet.publish(applied, refused, applied.model_copy(update={"version": 2}))
+    assert seen(fleet).config_version == 3
+    fleet.publish(AgentHello(host_id=HOST, session="S2", gateway="gw", config_version=5))
+    assert seen(fleet).config_version == 5
 
 
 def test_r14_overdue_begins_by_itself_when_the_fire_passes() -> None:

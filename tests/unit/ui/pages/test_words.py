@@ -102,11 +102,50 @@ def overlays(view: HostView) -> list[str]:
         ({"catch_up": CatchUpView("queued", NOW, 3)}, ["clock 3rd in queue"]),
         ({"catch_up": CatchUpView("queued", NOW)}, ["clock queued to catch up"]),
         ({"pending_jobs": 2}, ["clock 2 backups wait for it"]),
-        ({"failing": 1}, ["triangle backup failed"]),
+        ({"failing": 1}, ["triangle failed 1×"]),
+        ({"failing": 1, "failed_runs": 2}, ["triangle failed 2×"]),
+        ({"failing": 0, "failed_runs": 2}, []),
+        ({"told": frozenset({"stale_schedule"}), "last_backup_at": NOW - 8.5 * DAY},
+         ["triangle no backup for 8 d"]),
+        ({"told": frozenset({"agent_offline"}), "last_backup_at": NOW - 8 * DAY}, []),
     ],
 )  # fmt: skip
 def test_overlays(more: dict[str, object], said: list[str]) -> None:
     assert overlays(host("online", **more)) == said
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (NOW, "14:00"), (NOW + DAY - MIN, "13:59"), (NOW + DAY, "Tue 14:00"),
+        (NOW - 14 * HOUR, "00:00"), (NOW - 14 * HOUR - MIN, "Sun 23:59"),
+        (NOW - 7 * DAY, "Mon 16 Nov 14:00"),
+    ],
+)  # fmt: skip
+def test_a_clock_leaves_out_the_day_only_where_it_is_clear(moment: datetime, text: str) -> None:
+    assert times.clock(moment, NOW, ZoneInfo("UTC")) == text
+
+
+@pytest.mark.parametrize(
+    ("ahead", "text"),
+    [
+        (timedelta(0), "0 s"), (timedelta(milliseconds=1), "1 s"), (59.5 * MIN / 60, "60 s"),
+        (MIN, "1 min"), (MIN + timedelta(milliseconds=1), "2 min"), (-MIN, "0 s"),
+    ],
+)  # fmt: skip
+def test_what_is_ahead_is_never_said_too_early(ahead: timedelta, text: str) -> None:
+    assert times.until(NOW + ahead, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("catchup_armed", "woke"), ("catchup_went_offline", "no catch-up"), ("offline", "offline"),
+        ("no_alert", "no alert"), ("catchup_finished", "caught up"),
+    ],
+)  # fmt: skip
+def test_names_of_decisions(what: str, name: str) -> None:
+    assert words.decision_name(what) == name
 
 
 def test_an_offline_server_says_when_it_alerts() -> None:
