@@ -11,15 +11,12 @@ import os
 import sys
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from agent.errors import EnrollRefused, NotEnrolled
+from agent.errors import EnrollRefused
 from libs.common.errors import DormiceError
-
-if TYPE_CHECKING:
-    from agent.settings import AgentSettings
 
 app = typer.Typer(help="The backup agent of this machine.", no_args_is_help=True)
 FOLLOW_SECONDS = 0.5
@@ -81,15 +78,16 @@ def status(
 ) -> None:
     """Show what the agent of this machine does. Exit 1 if it does not run or is not enrolled."""
     from agent.settings import AgentSettings
+    from agent.status import describe, next_step
 
     try:
         facts = describe(AgentSettings.load(config, state=state))
     except DormiceError as error:
         _fail(error)
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        typer.echo(json.dumps(facts | {"next": next_step(facts)}, indent=2))
     else:
-        _print_facts(facts)
+        _print_status(facts)
     raise typer.Exit(0 if facts["running"] and facts["enrolled"] else 1)
 
 
@@ -106,73 +104,32 @@ def logs(
 
     try:
         path = StateDirectory(AgentSettings.load(config, state=state).state).log
+    except DormiceError as error:
+        _fail(error)
+    try:
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in deque(file, maxlen=lines):
                 typer.echo(line.rstrip("\n"))
             if follow:
                 asyncio.run(_follow(file))
-    except OSError as error:
-        _say_error(f"no log to show: {error}")
+    except FileNotFoundError:
+        _say_error(f"no log yet in {path.parent}; next: dormice agent run")
         raise typer.Exit(1) from None
-    except DormiceError as error:
-        _fail(error)
+    except OSError as error:
+        _say_error(f"cannot read {path}: {error.strerror}")
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         return
 
 
-def describe(settings: AgentSettings) -> dict[str, Any]:
-    """Return what `status` shows, from the state directory alone; it holds no secret."""
-    from agent import schedule
-    from agent.state import StateDirectory
-    from libs.common.clock import SystemClock, to_rfc3339
+def _print_status(facts: dict[str, Any]) -> None:
+    from agent.status import lines_of, next_step
 
-    files = StateDirectory(settings.state)
-    facts: dict[str, Any] = {"state_directory": str(files.root), "running": files.is_running()}
-    try:
-        identity = files.get_identity()
-        facts |= {"enrolled": True, "host_id": identity.host_id, "gateway": identity.gateway}
-    except NotEnrolled:
-        return facts | {"enrolled": False, "next": "dormice agent enroll URL"}
-    facts |= {"engine": settings.engine, "status": files.find_status()}
-    applied = files.find_config()
-    if applied is not None:
-        fire = schedule.next_fire_time(applied.config, SystemClock().now())
-        facts["config_version"] = applied.config.version
-        facts["next_fire"] = None if fire is None else to_rfc3339(fire)
-        facts["problem"] = schedule.find_problem(applied.config)
-        facts["repository"] = "set" if applied.config.repository else "not set"
-    if files.database.exists():
-        facts |= _spool_facts(files.database, settings)
-    return facts
-
-
-def _spool_facts(path: Path, settings: AgentSettings) -> dict[str, Any]:
-    from agent.spool import Spool
-    from agent.store import AgentStore
-
-    store = AgentStore(path)
-    try:
-        spool = Spool(store, limit_bytes=settings.spool_bytes)
-        full = spool.is_full()
-        facts: dict[str, Any] = {
-            "reports_waiting": spool.count(),
-            "reports_bytes": spool.size(),
-            "spool_full": full,
-        }
-    finally:
-        store.close()
-    if full:
-        facts["blocked"] = "no new run: the reports of earlier ones fill the spool"
-    return facts
-
-
-def _print_facts(facts: dict[str, Any]) -> None:
-    from rich.console import Console  # Only here: a running agent does without.
-
-    console = Console(highlight=False, soft_wrap=True)
-    for key, value in facts.items():
-        shown = json.dumps(value) if isinstance(value, (dict, list)) else value
-        console.print(f"{key.replace('_', ' '):<16} {shown}", markup=False)
+    for what, said in lines_of(facts):
+        typer.echo(f"{what:<13}  {said}")
+    step = next_step(facts)
+    if step is not None:
+        typer.echo(f"\nnext: {step}")
 
 
 def _token(argument: str | None, file: Path | None) -> str:
@@ -211,6 +168,6 @@ def _say_error(message: str) -> None:
     typer.echo(f"error: {message}", err=True)
 
 
-def _fail(error: DormiceError) -> Any:
+def _fail(error: DormiceError) -> NoReturn:
     _say_error(error.message)
     raise typer.Exit(1) from None

@@ -123,8 +123,10 @@ class StateDirectory:
             return path.read_text("utf-8")
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise StateUnusable(f"cannot read {path}: {error}") from None
+        except OSError as error:
+            raise StateUnusable(f"cannot read {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise DamagedFile(f"{path} is damaged; it is not text") from None
 
 
 def _parsed(model: type[Model], text: str, path: Path) -> Model:

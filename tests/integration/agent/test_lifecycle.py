@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agent.commands import app, describe
+from agent.commands import app
 from agent.ledger import ACCEPTED, RUNNING, Job, Ledger
 from agent.state import StateDirectory
+from agent.status import describe
 from agent.store import AgentStore
 from libs.common.clock import SystemClock
 from libs.common.protocol import (
@@ -192,6 +193,15 @@ async def test_status_tells_the_state(rig: Rig) -> None:
         assert facts["reports_waiting"] == 0
         process.send_signal(signal.SIGTERM)
         await ended(process)
+        result = await asyncio.to_thread(
+            CliRunner().invoke, app, ["status", "--state", str(rig.state)]
+        )
+    assert result.exit_code == 1
+    said = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if line)
+    assert (said["state"], said["configuration"]) == ("not running", "version 1")
+    assert (said["repository"], said["reports"]) == ("set", "all delivered")
+    assert said["next:"] == "dormice agent run"
+    assert "{" not in result.stdout
     result = await asyncio.to_thread(
         CliRunner().invoke, app, ["status", "--json", "--state", str(rig.state)]
     )
@@ -202,6 +212,15 @@ async def test_status_tells_the_state(rig: Rig) -> None:
         CliRunner().invoke, app, ["logs", "-n", "1", "--state", str(rig.state)]
     )
     assert json.loads(result.stdout)["event"] == "agent_stopped"
+
+
+def test_status_and_logs_before_anything(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["status", "--state", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "next: dormice agent enroll URL"
+    result = CliRunner().invoke(app, ["logs", "--state", str(tmp_path)])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith("error: no log yet")
 
 
 # --- Enrollment -----------------------------------------------------------------------------------
