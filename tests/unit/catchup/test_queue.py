@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.common.events.catchup import CatchupRequested
+from libs.common.events.job import JobOrigin, JobStarted
 from libs.common.testing.rig import START, Fleet, Rig
 from services.catchup import arms
 from services.catchup.machine import CatchupMachine
@@ -154,6 +155,18 @@ def test_who_goes_offline_leaves_the_queue() -> None:
     assert place(fleet, "h002") == 2
     fleet.publish(offline(fleet, "h001", "S-h001"))
     assert (place(fleet, "h001"), place(fleet, "h002")) == (None, 1)
+
+
+def test_r12_a_job_that_began_while_its_host_was_queued_is_waited_for() -> None:
+    fleet = fleet_of(2, catchup_max_fleet=1)
+    fleet.advance(SETTLE)
+    manual = {"host_id": "h001", "job_id": "manual-1", "origin": JobOrigin.MANUAL}
+    fleet.publish(JobStarted(**manual, at=fleet.now))
+    fleet.publish(finished(fleet, fleet.last(CatchupRequested)))
+    assert requested(fleet) == ["h000"]
+    assert fleet.call("catchup", "get_arm", host_id="h001")["state"] == "waiting"
+    fleet.publish(foreign_success(fleet, "h001", "g2"))
+    assert requested(fleet) == ["h000", "h001"]
 
 
 def test_a_thousand_laptops_at_nine() -> None:

@@ -208,7 +208,11 @@ WITHDRAWN = attempt(2, JobStatus.ABANDONED, Cause.RETRY)
         pytest.param([FIRED], 0, Next.RECONNECT, id="interrupted once"),
         pytest.param([FIRED, AGAIN], 0, Next.RECONNECT, id="twice"),
         pytest.param([FIRED, AGAIN, THIRD], 0, Next.NOTHING, id="three times"),
-        pytest.param([ASKED], 0, Next.RECONNECT, id="an arm's attempt does not count"),
+        pytest.param([FIRED, AGAIN, ASKED], 0, Next.RECONNECT, id="an arm's does not count"),
+        pytest.param(
+            [FAILED, RETRIED, attempt(3, JobStatus.INTERRUPTED, Cause.RETRY)], 9, Next.RECONNECT,
+            id="a failed one's next does not count",
+        ),
         pytest.param([FAILED], 0, Next.NOTHING, id="failed, no retries"),
         pytest.param([FAILED], 1, Next.RETRY, id="failed, one retry"),
         pytest.param([FAILED, RETRIED], 1, Next.NOTHING, id="retries used up"),
