@@ -143,6 +143,22 @@ async def test_r10_after_a_cut_gateways_have_a_full_grace(
         assert (await judges.until(GatewayLost)).gateway == "gw-1"
 
 
+async def test_r10_after_a_start_no_gateway_is_judged_before_a_beat(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    async with Judges(nats, tmp_path) as judges:
+        await judges.publish(listening(START), enrolled(), hello())
+        await judges.stop("presence")
+        await judges.start("presence")
+        judges.clock.advance(LOST_AFTER)
+        await judges.publish(enrolled("h2"))
+        await judges.settle()
+        assert await judges.count(GatewayLost) == 0  # Long due; but does anyone beat at all?
+        judges.since["gw-2"] = judges.clock.now()
+        judges.beat("gw-2")
+        assert (await judges.until(GatewayLost)).gateway == "gw-1"
+
+
 async def test_r6_r8_r9_stale_once_and_cleared_by_a_backup(
     nats: NatsServer, tmp_path: Path
 ) -> None:

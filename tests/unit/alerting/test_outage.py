@@ -264,6 +264,15 @@ def test_r5_a_later_member_with_a_longer_floor_joins() -> None:
     assert len(raised(rig, AlertKind.FLEET_OUTAGE)) == 1
 
 
+def test_r5_those_who_left_before_it_count_too() -> None:
+    rig = fleet(6)
+    own = record("s004", version=2, thresholds=Thresholds(offline_seconds=300))
+    rig.publish(mode_changed(own))
+    fall_silent(rig, ids(5), apart=10 * SECOND)
+    advance_to(rig, START + 40 * SECOND + 5 * MINUTE)
+    assert held(rig) == ["s004"]
+
+
 def test_resolved_by_hand_releases_and_is_not_raised_again() -> None:
     rig = fleet(6)
     fall_silent(rig, ids(6))
