@@ -1,0 +1,54 @@
+"""`dormice simulate`: live through many seeded worlds, and say which rule broke where."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+
+from cli.simulator.play import Plan, Result, play
+from cli.simulator.shrink import shrink
+from libs.common.clock import monotonic_seconds
+from libs.common.logging import configure
+
+
+def simulate(first_seed: int, seeds: int, plan: Plan) -> bool:
+    """Play `seeds` worlds and print what happened; True if every rule held in all of them."""
+    configure(level="critical")
+    console = Console()
+    started, results = monotonic_seconds(), []
+    for seed in range(first_seed, first_seed + seeds):
+        result = play(seed, plan)
+        results.append(result)
+        if result.failure:
+            _explain(console, result, plan)
+            break
+    _sum_up(console, results, monotonic_seconds() - started)
+    return not results[-1].failure
+
+
+def _explain(console: Console, failed: Result, plan: Plan) -> None:
+    console.print(f"[bold red]broken[/] {failed.failure}", highlight=False)
+    shorter, result = shrink(failed, plan)
+    console.print(f"the shortest that fails: {shorter.limit} troubles", highlight=False)
+    for trouble in result.troubles:
+        console.print(f"  {trouble}", highlight=False)
+    console.print(f"  then: {result.failure}", highlight=False)
+    console.print(
+        f"again: make sim SEED={failed.seed} (days {plan.days:g}, hosts {plan.hosts}, "
+        f"limit {shorter.limit})", highlight=False,
+    )  # fmt: skip
+
+
+def _sum_up(console: Console, results: list[Result], seconds: float) -> None:
+    days = sum(result.host_days for result in results)
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts.update(result.counts)
+    console.print(
+        f"{len(results)} worlds, {days:,.0f} host-days ({days / 365.25:.1f} host-years) in "
+        f"{seconds:.0f} s: {days / seconds:,.0f} a second; judged by the oracle "
+        f"{sum(result.judged for result in results):,} times", highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    for what, number in counts.most_common():
+        console.print(f"  {number:7,} {what}", highlight=False)

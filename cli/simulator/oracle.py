@@ -1,0 +1,264 @@
+"""An independent opinion on the state of every service, worked out from the truth of the world.
+
+Plain and slow, and written from the rules, not from the services' code. It is asked at quiet
+points: everything is up, nothing is under way, and what happened last is long enough ago. Where a
+threshold is so near that a heartbeat decides, it has no opinion.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cli.simulator.calendar import next_fire
+from libs.common.clock import from_micros
+from libs.common.events.host import HostRecord
+
+if TYPE_CHECKING:
+    from cli.simulator.agent import Agent
+    from cli.simulator.world import World
+
+SUCCESSES = ("succeeded", "succeeded_with_warnings")
+WAIT_FOR_REPORTS = timedelta(hours=24)
+
+
+class Oracle:
+    """Compares the world with what its services hold."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.slack = world.pace.offline_after + timedelta(seconds=60)
+
+    def is_quiet(self) -> bool:
+        world = self._world
+        return world.truth.is_quiet and all(node.is_settled for node in world.nodes.values())
+
+    def judge(self) -> None:
+        """Raises: Violation."""
+        records = self._records()
+        for agent in self._world.agents.values():
+            record = records.get(agent.host_id)
+            if record is None:
+                continue
+            self._judge_record(record)
+            if not record.removed:
+                self._judge_host(record, agent)
+        self._judge_buckets(records)
+        self._judge_deliveries()
+
+    def _judge_host(self, record: HostRecord, agent: Agent) -> None:
+        self._judge_presence(record, agent)
+        self._judge_silence(record, agent)
+        self._judge_ledger(agent)
+        self._judge_last_success(agent)
+        self._judge_staleness(record, agent)
+        self._judge_catch_up(record, agent)
+        self._judge_waiting(agent)
+
+    # --- records
+
+    def _records(self) -> dict[str, HostRecord]:
+        found = self._world.log.buckets["hosts"]
+        return {key: HostRecord.model_validate_json(data) for key, data in found.items()}
+
+    def _judge_record(self, record: HostRecord) -> None:
+        """R1: everyone holds the same mode as the registry."""
+        for name in ("presence", "alerting"):
+            row = self._one(
+                name, "SELECT always_on, removed FROM host WHERE host_id = ?", record.id
+            )
+            self._expect(row is not None and bool(row[1]) == record.removed,
+                         f"{name}: {record.name} removed {row}")  # fmt: skip
+            if not record.removed:
+                self._expect(bool(row[0]) == record.always_on, f"R1: {name} has another mode")
+
+    # --- presence
+
+    def _judge_presence(self, record: HostRecord, agent: Agent) -> None:
+        """R3, as far as the last frame is long enough ago, or the connection."""
+        expected = self._presence(agent)
+        row = self._one("presence", "SELECT status FROM host WHERE host_id = ?", record.id)
+        if expected is not None:
+            self._expect(row[0] == expected, f"R3: {record.name} is {row[0]}, not {expected}")
+        for name in ("catchup", "jobs"):
+            online = self._one(name, "SELECT online FROM host WHERE host_id = ?", record.id)
+            if expected is not None and online is not None:
+                self._expect(bool(online[0]) == (expected == "online"),
+                             f"R3: {name} thinks otherwise of {record.name}")  # fmt: skip
+
+    def _presence(self, agent: Agent) -> str | None:
+        """Return what the host is, or None while that is about to change."""
+        if agent.greeted_at is None:
+            return "never_seen"
+        link = agent.link
+        if link is not None and link.welcomed:
+            return "online" if self._is_long_ago(agent.greeted_at, self.slack) else None
+        if agent.link is not None or agent.left_at is None:
+            return None
+        return "offline" if self._is_long_ago(agent.left_at, self.slack * 2) else None
+
+    def _is_long_ago(self, moment: datetime, span: timedelta) -> bool:
+        return self._world.now - moment >= span
+
+    # --- alerts
+
+    def _judge_silence(self, record: HostRecord, agent: Agent) -> None:
+        """R4, R5, R10."""
+        world = self._world
+        found = self._open_alerts(record.id, "agent_offline")
+        if not record.always_on or agent.greeted_at is None:
+            self._expect(found == 0, f"R4: {record.name} has an agent_offline")
+            return
+        expected = self._presence(agent)
+        if expected == "online":
+            self._expect(found == 0, f"R5: {record.name} is back and has an agent_offline")
+        start, left = world.truth.period_start, agent.left_at
+        if expected != "offline" or start is None or left is None:
+            return
+        silence = world.now - max(start, left)
+        floor = timedelta(seconds=record.thresholds.offline_seconds or 0) or world.pace.floor
+        if silence < floor - self.slack:
+            self._expect(found == 0, f"R5: {record.name} is told of too early ({silence})")
+        elif silence > floor + 2 * self.slack and not self._is_muted(record.id, "agent_offline"):
+            self._expect(found == 1, f"R5: {record.name} is silent for {silence}, and nobody knows")
+
+    def _judge_staleness(self, record: HostRecord, agent: Agent) -> None:
+        """R6."""
+        found = self._open_alerts(record.id, "stale_schedule")
+        success = agent.last_success(acknowledged=True)
+        enabled = any(schedule.enabled for schedule in record.schedules)
+        if record.always_on or not enabled or success is None:
+            self._expect(found == 0, f"R6: {record.name} has a stale_schedule for nothing")
+            return
+        age = self._world.now - success
+        if age < self._world.pace.stale_after - self.slack:
+            self._expect(found == 0, f"R6: {record.name} is stale after {age}")
+        late = age > self._world.pace.stale_after + self.slack
+        if late and self._is_judged(agent) and not self._is_muted(record.id, "stale_schedule"):
+            self._expect(found == 1, f"R6: {record.name} has no backup for {age}: nobody knows")
+
+    def _is_judged(self, agent: Agent) -> bool:
+        """Whether its reports have arrived since the last long blackout, or a day has passed."""
+        gate = self._world.truth.gate_since
+        if gate is None or self._is_long_ago(gate, WAIT_FOR_REPORTS + self.slack):
+            return True
+        return agent.synced_at is not None and agent.synced_at > gate + self.slack
+
+    def _open_alerts(self, host_id: str, kind: str) -> int:
+        row = self._one("alerting", "SELECT count(*) FROM alert WHERE host_id = ? AND kind = ? "
+                        "AND state != 'resolved'", host_id, kind)  # fmt: skip
+        return int(row[0])
+
+    def _is_muted(self, host_id: str, kind: str) -> bool:
+        until = self._world.truth.muted.get((host_id, kind))
+        return until is not None and until + self.slack > self._world.now
+
+    # --- jobs
+
+    def _judge_ledger(self, agent: Agent) -> None:
+        """R18: every acknowledged end stands in the ledger as it was reported."""
+        for one in agent.done:
+            if not one.acknowledged:
+                continue
+            row = self._one("jobs", "SELECT status FROM job WHERE job_id = ?", one.job_id)
+            self._expect(row is not None, f"R18: job {one.job_id} of {agent.name} is lost")
+            self._expect(row[0] == one.status, f"R18: {one.job_id} is {row[0]}, not {one.status}")
+
+    def _judge_last_success(self, agent: Agent) -> None:
+        """R9: the last success of each group is that of the agent."""
+        for group in {one.group for one in agent.done}:
+            ours = agent.last_success(acknowledged=True, group=group)
+            row = self._one("jobs", "SELECT last_success_at FROM backup WHERE host_id = ? AND "
+                            "source_group_id = ?", agent.host_id, group)  # fmt: skip
+            theirs = from_micros(row[0]) if row and row[0] is not None else None
+            near = ours == theirs or (
+                ours is not None
+                and theirs is not None
+                and abs(ours - theirs) < timedelta(seconds=5)
+            )
+            self._expect(near, f"R9: {agent.name} was backed up {ours}, jobs says {theirs}")
+
+    def _judge_waiting(self, agent: Agent) -> None:
+        """R17: nothing that may go waits for long on a host that is connected and free."""
+        if self._presence(agent) != "online" or agent.running is not None:
+            return
+        row = self._one(
+            "jobs", "SELECT job_id, status, origin FROM job WHERE host_id = ? AND "
+            "status = 'requested' AND created_at < ? AND coalesce(next_try_at, 0) < ? AND "
+            "coalesce(not_before, 0) < ? AND coalesce(not_in_session, '') != ? AND "
+            "origin != 'catchup'", agent.host_id,
+            *[self._micros(self.slack)] * 3, agent.link.session if agent.link else "",
+        )  # fmt: skip
+        self._expect(row is None, f"R17: {agent.name} is free, and {row} waits")
+
+    def _micros(self, ago: timedelta) -> int:
+        return int((self._world.now - ago).timestamp() * 1_000_000)
+
+    # --- catch-up
+
+    def _judge_catch_up(self, record: HostRecord, agent: Agent) -> None:
+        """R11-R14: who woke long ago and is overdue for a pair has had a run for it."""
+        link = agent.link
+        if record.always_on or link is None or agent.running is not None:
+            return
+        woke, edited = agent.greeted_at, agent.edited_at
+        if woke is None or edited is None or edited > woke or self._presence(agent) != "online":
+            return
+        long_enough = self._world.pace.settle + 3 * self.slack
+        if not self._is_long_ago(max(agent.calm_since or woke, woke), long_enough):
+            return
+        arm = self._one("catchup", "SELECT state, arm_id FROM arm WHERE host_id = ?", record.id)
+        self._expect(arm is None, f"R12: the catch-up of {agent.name} does not end: {arm}")
+        known = {group.id for group in record.source_groups}
+        for schedule in record.schedules:
+            if not schedule.enabled or schedule.catch_up == "off" or not record.repository_id:
+                continue
+            for group in set(schedule.source_group_ids) & known:
+                zone = schedule.timezone or record.timezone
+                self._judge_pair(agent, schedule.id, group, (schedule.cron, zone))
+
+    def _judge_pair(self, agent: Agent, schedule: str, group: str, when: tuple[str, str]) -> None:
+        woke = agent.greeted_at
+        assert woke is not None
+        assert agent.link is not None
+        success = agent.last_success(acknowledged=False, group=group)
+        if success is not None and next_fire(when[0], success, when[1]) > woke:
+            return  # Not overdue when it woke.
+        asked = self._one("jobs", "SELECT 1 FROM catchup_request WHERE arm_id = ? AND "
+                          "schedule_id = ? AND source_group_id = ?",
+                          agent.link.session, schedule, group)  # fmt: skip
+        covered = any(one.group == group and one.began > woke for one in agent.done)
+        self._expect(asked is not None or covered,
+                     f"R14: {agent.name} woke overdue for {group} and nobody cared")  # fmt: skip
+
+    # --- buckets and messages
+
+    def _judge_buckets(self, records: dict[str, HostRecord]) -> None:
+        open_now = {row[0] for row in self._all("alerting", "SELECT alert_id FROM alert WHERE "
+                                                "state != 'resolved'")}  # fmt: skip
+        bucket = set(self._world.log.buckets["alerts"])
+        self._expect(open_now == bucket, f"bucket alerts differs: {open_now ^ bucket}")
+        kept = dict(self._all("registry", "SELECT id, record FROM host"))
+        for host_id, record in kept.items():
+            version = json.loads(record)["version"]
+            self._expect(records[host_id].version == version, f"bucket hosts: {host_id} is old")
+
+    def _judge_deliveries(self) -> None:
+        """Every alert that nothing holds back has been told once to the channel, or will be."""
+        told = self._all("notify", "SELECT alert_ids, news, count(*) FROM delivery WHERE "
+                         "news IN ('raised', 'resolved') GROUP BY alert_ids, news")  # fmt: skip
+        for alert_ids, news, number in told:
+            self._expect(number == 1, f"R7: {news} of {alert_ids} was told {number} times")
+
+    # --- asking
+
+    def _one(self, node: str, query: str, *arguments: Any) -> Any:
+        return self._world.nodes[node].db.execute(query, arguments).fetchone()
+
+    def _all(self, node: str, query: str) -> list[Any]:
+        return self._world.nodes[node].db.execute(query).fetchall()
+
+    def _expect(self, holds: bool, what: str) -> None:  # noqa: FBT001
+        if not holds:
+            self._world.violated(what)

@@ -1,0 +1,228 @@
+"""A gateway's sockets, without sockets: links between agents and the gateway's machine.
+
+A **link** is one connection of one agent. What travels on it keeps its order, takes a moment, and
+is lost when the link is cut. Heartbeats are not sent one by one: the gateway is told whom it has
+heard just before it decides anything by the clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cli.simulator.node import Node
+from libs.common.errors import DormiceError
+from libs.common.protocol import CloseCode, Frame, Hello
+from services.gateway import reports, sessions, store_hosts
+from services.gateway.configs import config_frame
+from services.gateway.machine import LISTENING, GatewayMachine
+from services.gateway.reports import Received, Taken
+from services.gateway.sessions import CONFIG_WANTED, ENDED, Accepted, Ended, Heard, Offer, Refused
+from services.gateway.settings import GatewaySettings
+from services.gateway.store_hosts import Token
+
+if TYPE_CHECKING:
+    from cli.simulator.agent import Agent
+    from cli.simulator.world import World
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One connection. `heard_at` is the server's time of the last frame other than a heartbeat."""
+
+    agent: Agent
+    gateway: str
+    session: str
+    welcomed: bool = False
+    open: bool = True
+    silent: bool = False
+    heard_at: datetime | None = None
+    hears_until: datetime | None = None
+    next_delivery: datetime | None = None
+
+
+@dataclass(eq=False)
+class Shell:
+    """The network side of one gateway."""
+
+    world: World
+    node: Node
+    settings: GatewaySettings
+    links: dict[str, Link] = field(default_factory=dict)
+    listening_since: datetime | None = None
+
+    @property
+    def machine(self) -> GatewayMachine:
+        machine = self.node.machine
+        assert isinstance(machine, GatewayMachine)
+        return machine
+
+    @property
+    def is_listening(self) -> bool:
+        return self.node.connected
+
+    # --- hello
+
+    def dial(self, agent: Agent, hello: Hello) -> Link | None:
+        """Take a hello; None if nobody listens. The agent hears what became of it."""
+        if not self.is_listening:
+            return None
+        now = self.world.now
+        link = Link(
+            agent, self.settings.gateway_id, self.world.ids.next(now), heard_at=now, hears_until=now
+        )
+        token = Token(agent.host_id, 1)
+        assert hello.now is not None
+        offer = Offer(link.session, token, None, hello, hello.now - now, "", now)
+        self.links[link.session] = link
+        self.node.submit(
+            lambda tx: sessions.take_hello(tx, offer, self.settings),
+            lambda answer: self._greeted(link, answer),
+        )
+        return link
+
+    def _greeted(self, link: Link, answer: Any) -> None:
+        if isinstance(answer, Accepted) and link.open:
+            link.welcomed = True
+            self._deliver(link, lambda: link.agent.on_welcome())
+            if answer.behind:
+                self.send_config(link)
+        elif isinstance(answer, Refused):
+            self.close(link, answer.code)
+        elif isinstance(answer, DormiceError):
+            self.close(link, CloseCode.TRY_LATER)
+
+    # --- frames
+
+    def receive(self, link: Link, *frames: Frame) -> None:
+        """An agent sends frames; they arrive in order, or not at all."""
+        self._in_order(link, lambda: self._take(link, frames))
+
+    def _take(self, link: Link, frames: tuple[Frame, ...]) -> None:
+        if link.session not in self.links or not link.welcomed or not self.node.up:
+            return
+        now = self.world.now
+        link.heard_at = now
+        offset = link.agent.clock() - now
+        received = [Received(frame, now, offset) for frame in frames]
+        self.node.submit(
+            lambda tx: reports.take_frames(tx, link.agent.host_id, link.session, received),
+            lambda answer: self._taken(link, answer),
+        )
+
+    def _taken(self, link: Link, answer: Any) -> None:
+        if not isinstance(answer, Taken):
+            self.close(link, CloseCode.TRY_LATER)
+            return
+        seq = answer.ack
+        if seq is not None:
+            self._deliver(link, lambda: link.agent.on_ack(seq))
+        if answer.ended:
+            self.close(link, 1000)
+
+    # --- to the agent
+
+    def command(self, host_id: str, session: str, frame: dict[str, Any]) -> dict[str, Any]:
+        """Write `run`, `hold` or `cancel` as the gateway does; return its answer."""
+        link = self.links.get(session)
+        if not self.node.up or link is None or link.agent.host_id != host_id or not link.open:
+            return {"ok": False, "reason": "not_connected"}
+        self._deliver(link, lambda: link.agent.on_command(frame))
+        return {"ok": True}
+
+    def send_config(self, link: Link) -> None:
+        """Ask the registry for what the agent runs, and send it."""
+        host_id = link.agent.host_id
+        record = store_hosts.find_host(self.node.db, host_id)
+        if record is None or not link.welcomed or not self.world.registry.connected:
+            return
+        repository = None
+        if record.repository_id:
+            repository = {"url": record.repository_id, "password": "x"}
+        config = config_frame(record, {"repository": repository})
+        self._deliver(link, lambda: link.agent.on_config(config))
+
+    def _deliver(self, link: Link, hand_over: Any) -> None:
+        """Bring something to the agent, unless the link is cut before it gets there."""
+        self._in_order(link, lambda: hand_over() if link.agent.link is link else None)
+
+    def _in_order(self, link: Link, what: Any) -> None:
+        soonest = self.world.true + self.world.latency()
+        at = max(soonest, link.next_delivery or soonest)
+        link.next_delivery = at
+        self.world.at(at, lambda: what() if link.open else None)
+
+    def close(self, link: Link, code: int) -> None:
+        """The gateway ends a link."""
+        if not link.open:
+            return
+        link.open = False
+        self.links.pop(link.session, None)
+        self.world.after(
+            self.world.latency().total_seconds(), lambda: link.agent.on_closed(link, code)
+        )
+
+    def cut(self, link: Link) -> None:
+        """The network ends a link: the gateway learns nothing of it."""
+        link.open = False
+        link.hears_until = self.last_frame(link)
+
+    # --- whom it hears
+
+    def last_frame(self, link: Link) -> datetime:
+        """Return when the last frame of a link came, heartbeats included."""
+        heard = link.heard_at or self.world.now
+        if link.hears_until is not None and not link.open:
+            return max(heard, link.hears_until)
+        if link.silent or not link.agent.is_awake:
+            return heard
+        beat = self.settings.agent_interval
+        since = max(self.world.now - heard, timedelta())
+        return heard + beat * (since // beat)
+
+    def pulse(self) -> None:
+        """Tell the machine whom it has heard, as its shell does every few seconds."""
+        heard = []
+        for link in self.links.values():
+            if link.welcomed:
+                at = self.last_frame(link)
+                link.heard_at = at
+                heard.append(Heard(link.agent.host_id, link.session, min(at, self.world.now)))
+        machine = self.machine
+        self.node.submit(lambda tx: machine.take_pulse(tx, heard))
+
+    def beat(self) -> dict[str, Any] | None:
+        """Return a beat, if this gateway's `listening` is in the log."""
+        if self.listening_since is None or not self.node.connected:
+            return None
+        since, at = self.listening_since.isoformat(), self.world.now.isoformat()
+        hosts = [link.agent.host_id for link in self.links.values() if link.welcomed]
+        return {"gateway": self.settings.gateway_id, "since": since, "at": at, "hosts": hosts}
+
+    # --- what its machine says
+
+    def on_signal(self, topic: str, value: Any) -> None:
+        if topic == ENDED and isinstance(value, Ended):
+            link = self.links.get(value.session)
+            if link is not None:
+                self.close(link, value.code)
+        elif topic == CONFIG_WANTED:
+            link = self.links.get(value)
+            if link is not None and link.welcomed:
+                self.send_config(link)
+        elif topic == LISTENING:
+            self.listening_since = value
+            self.world.beat_soon(self)
+        elif topic == "disconnected":
+            self.listening_since = None
+        elif topic == "log_reset":
+            self.drop_all()
+
+    def drop_all(self) -> None:
+        """End every link: the process died, or its log is another one."""
+        self.listening_since = None
+        for link in list(self.links.values()):
+            self.close(link, CloseCode.TRY_LATER)

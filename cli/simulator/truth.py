@@ -1,0 +1,129 @@
+"""What really happened in the world, and what must never be seen: checked after every decision.
+
+The services are not asked here what they think; agents, links and operators are. `oracle` compares
+the two at quiet points.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cli.simulator.agent import Agent
+    from cli.simulator.node import Node
+    from cli.simulator.shell import Shell
+    from cli.simulator.world import World
+
+FOREVER = timedelta(days=10_000)
+
+NEVER = {
+    "alerting": {
+        "R4: an intermittent host has an open agent_offline": """
+            SELECT 1 FROM alert JOIN host USING (host_id) WHERE alert.state != 'resolved'
+            AND alert.kind = 'agent_offline' AND NOT host.always_on""",
+        "R5: a host that is not offline has an open agent_offline": """
+            SELECT 1 FROM alert JOIN host USING (host_id) WHERE alert.state != 'resolved'
+            AND alert.kind = 'agent_offline' AND host.status != 'offline'""",
+        "R6: a stale_schedule is open without an enabled schedule, or of an always-on host": """
+            SELECT 1 FROM alert JOIN host USING (host_id) WHERE alert.state != 'resolved'
+            AND alert.kind = 'stale_schedule' AND (host.always_on OR NOT host.has_schedule)""",
+        "an alert of a removed host is open": """
+            SELECT 1 FROM alert JOIN host USING (host_id) WHERE alert.state != 'resolved'
+            AND host.removed""",
+    },
+    "catchup": {
+        "more than 20 catch-up runs at once": """
+            SELECT count(*) FROM run JOIN host USING (host_id) WHERE host.online
+            HAVING count(*) > 20""",
+        "more than 4 catch-up runs at once in a repository": """
+            SELECT count(*) FROM run JOIN host USING (host_id) WHERE host.online
+            AND run.repository_id IS NOT NULL GROUP BY run.repository_id HAVING count(*) > 4""",
+        "R11: an arm is listed before its settle time is over": """
+            SELECT 1 FROM arm WHERE state = 'settling' AND listed""",
+    },
+    "jobs": {
+        "R15: two attempts of a run at once": """
+            SELECT 1 FROM job WHERE status IN ('dispatched', 'running') AND run_id IS NOT NULL
+            GROUP BY run_id HAVING count(*) > 1""",
+        "R15: an attempt waits although its run has succeeded": """
+            SELECT 1 FROM job JOIN job AS other USING (run_id) WHERE job.status = 'requested'
+            AND other.status IN ('succeeded', 'succeeded_with_warnings')""",
+        "two jobs run on one host whose reports have arrived": """
+            SELECT 1 FROM job JOIN host USING (host_id) WHERE status IN ('dispatched', 'running')
+            AND host.synced GROUP BY host_id HAVING count(*) > 1""",
+    },
+}
+
+
+@dataclass(eq=False)
+class Truth:
+    """The record. Times are the services' (`now`) unless they are named true."""
+
+    world: World
+    listening: set[str] = field(default_factory=set)
+    period_start: datetime | None = None
+    dark_since: datetime | None = None
+    gate_since: datetime | None = None
+    restless_until: datetime | None = None
+    executed: set[str] = field(default_factory=set)
+    muted: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    deliveries: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    # --- what happens
+
+    def disturb(self, what: str, lasting: timedelta = timedelta()) -> None:
+        """Something happened after which the services need a while until they can be judged."""
+        self.counts[what] += 1
+        until = self.world.true + lasting + self.world.pace.offline_after * 3
+        self.restless_until = max(self.restless_until or until, until)
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.restless_until is None or self.world.true >= self.restless_until
+
+    def began_listening(self, shell: Shell) -> None:
+        if not self.listening:
+            self.period_start = self.world.now
+            dark = self.dark_since
+            if dark is None or self.world.now - dark >= self.world.pace.offline_after:
+                self.gate_since = self.world.now
+        self.listening.add(shell.settings.gateway_id)
+
+    def stopped_listening(self, shell: Shell) -> None:
+        self.listening.discard(shell.settings.gateway_id)
+        if not self.listening:
+            self.dark_since = self.world.now
+
+    def executes(self, agent: Agent, job: str) -> None:
+        """R15 at the agent: nothing is executed twice, and one at a time."""
+        self.counts["runs"] += 1
+        if job in self.executed:
+            self.world.violated(f"R15: {agent.name} executes job {job} twice")
+        if agent.running is not None:
+            self.world.violated(f"R15: {agent.name} executes two jobs at once")
+        self.executed.add(job)
+
+    def sends(self, frame: dict[str, Any]) -> None:
+        """R15 at the server: no run is sent whose success has been acknowledged."""
+        if frame["type"] != "run":
+            return
+        for agent in self.world.agents.values():
+            for one in agent.done:
+                same = one.run is not None and frame["job_id"] == one.job_id
+                if same and one.acknowledged and one.status.startswith("succeeded"):
+                    self.world.violated(f"R15: job {one.job_id} is sent after its success")
+
+    def delivered(self, delivery_id: str) -> None:
+        self.deliveries[delivery_id] += 1
+
+    # --- what must never be
+
+    def check(self, node: Node) -> None:
+        """Called after each committed position at which all that is due has been decided."""
+        for rule, query in NEVER.get(node.name, {}).items():
+            if node.db.execute(query).fetchone():
+                self.world.violated(rule)

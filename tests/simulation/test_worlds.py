@@ -1,0 +1,50 @@
+"""Seeded worlds: all services, a fleet that sleeps and wakes, and everything that can go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.simulator.play import Plan, play
+from cli.simulator.shrink import shrink
+from services.alerting import policy
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_r1_r17_hold_where_nothing_goes_wrong(seed: int) -> None:
+    result = play(seed, Plan(days=7, troubles_per_day=0))
+    assert result.failure is None
+    assert result.judged > 50
+
+
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_r1_r18_hold_through_crashes_outages_and_operators(seed: int) -> None:
+    result = play(seed, Plan(days=7, troubles_per_day=12))
+    assert result.failure is None
+    assert result.judged > 10
+
+
+def test_a_seed_decides_everything() -> None:
+    plan = Plan(days=3, troubles_per_day=12)
+    first, second = play(7, plan), play(7, plan)
+    assert first == second
+    assert first != play(8, plan)
+
+
+def test_a_broken_rule_is_found_and_its_troubles_made_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is ever told of a silent server: that goes wrong by itself, whatever else does."""
+    honest = policy.assess_offline
+
+    def deaf(*situation: Any) -> policy.OfflineVerdict:
+        verdict = honest(*situation)
+        return policy.OfflineVerdict.ONLINE if verdict is policy.OfflineVerdict.DUE else verdict
+
+    monkeypatch.setattr(policy, "assess_offline", deaf)
+    plan = Plan(days=5, troubles_per_day=3)
+    failed = play(2, plan)
+    assert failed.failure is not None
+    assert "R5" in failed.failure
+    shorter, result = shrink(failed, plan)
+    assert result.failure is not None
+    assert shorter.limit <= len(failed.troubles)
