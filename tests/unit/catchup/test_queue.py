@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.common.events.catchup import CatchupRequested
+from libs.common.events.host import HostRemoved
 from libs.common.events.job import JobOrigin, JobStarted
 from libs.common.testing.rig import START, Fleet, Rig
 from services.catchup import arms
@@ -155,6 +156,14 @@ def test_who_goes_offline_leaves_the_queue() -> None:
     assert place(fleet, "h002") == 2
     fleet.publish(offline(fleet, "h001", "S-h001"))
     assert (place(fleet, "h001"), place(fleet, "h002")) == (None, 1)
+
+
+def test_a_removed_host_leaves_its_slot_to_the_next() -> None:
+    fleet = fleet_of(2, catchup_max_fleet=1)
+    fleet.advance(SETTLE)
+    gone = record("h000", version=2, removed=True)
+    fleet.publish(HostRemoved(host_id="h000", record=gone))
+    assert requested(fleet) == ["h000", "h001"]
 
 
 def test_r12_a_job_that_began_while_its_host_was_queued_is_waited_for() -> None:

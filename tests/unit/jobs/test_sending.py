@@ -73,6 +73,7 @@ def test_one_running_job_per_host_the_other_fire_is_held_and_renewed() -> None:
     world.accept(FIRST)
     (hold,) = world.commands("hold")
     assert (hold["job_id"], hold["until"]) == (MAILS, "2026-06-15T09:10:00Z")
+    assert hold["reason"] == "busy"
     world.advance(timedelta(minutes=25))
     assert len(world.commands("hold")) == 4, "renewed two minutes before its end"
     assert world.commands("hold")[-1]["until"] > "2026-06-15T09:25:00Z"
@@ -190,6 +191,18 @@ def test_r17_declined_backs_off_doubling_ten_tries_then_loud() -> None:
     assert len(world.run_ids()) == 10
 
 
+def test_what_the_gateway_says_after_the_agents_answer_changes_nothing() -> None:
+    world = World()
+    world.connect()
+    world.fire()
+    world.decline(FIRST)
+    (effect,) = (one for one in world.effects["jobs"] if one.key == FIRST)
+    world.end_effect("jobs", effect, ok=False, reason="not_connected")
+    assert not world.of(JobUndeliverable)
+    world.advance(30 * SECOND)
+    assert world.run_ids() == [FIRST]
+
+
 def test_r17_an_agent_that_never_answers_is_given_up_loudly_too() -> None:
     world = World()
     world.connect()
@@ -255,6 +268,7 @@ def test_stale_config_is_sent_again_once_the_configuration_is_applied() -> None:
     world.fire()
     world.decline(FIRST, "stale_config")
     assert len(world.run_ids()) == 1
+    assert world.commands("hold")[0]["reason"] == "stale_config"
     world.config_applied(4)
     assert len(world.run_ids()) == 1
     world.config_applied(5)
