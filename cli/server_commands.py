@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.main import ConfigFile, Data, app
+from cli.options import Json
 from libs.common.errors import BadInput, NotFound
 
 
@@ -20,7 +21,7 @@ def up(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log here.")] = False,
 ) -> None:
-    """Run everything on this machine: a real NATS server and all services.
+    """Run everything on this machine: NATS and all services.
 
     State is below one directory; Ctrl-C stops in order. See `dormice doctor` if it does not start.
     """
@@ -57,7 +58,14 @@ def run(
 def bus_url(
     user: Annotated[str, typer.Argument(help="A bus user, such as reader.")], data: Data = None
 ) -> None:
-    """Print nats://user:password@host:port of one bus user. It is a secret."""
+    """Print nats://user:password@host:port of one bus user.
+
+    It is a secret.
+
+    \b
+    Examples:
+      DORMICE_NATS_URL=$(dormice bus-url reader) dormice events --follow
+    """
     from cli.up import UpSettings
     from libs.common.bus.embedded import load_passwords
     from libs.common.bus.rights import USERS
@@ -73,12 +81,63 @@ def bus_url(
 
 
 @app.command()
+def rebuild(
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="presence, alerting, catchup or jobs.")
+    ],
+    data: Data = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Make the state file of a service anew from the bus.
+
+    For a file that is damaged or lost; stop `dormice up` or the service before. Its present state
+    comes from the buckets; presence also replays the whole log, so that its timelines come back.
+    Nothing is published, and the old file is kept as SERVICE.db.before-rebuild.
+
+    \b
+    Examples:
+      dormice rebuild presence --data /var/lib/dormice
+    """
+    from cli.output import Output
+    from cli.rebuild import rebuild_service
+    from libs.common.logging import configure
+
+    configure(level="warning")
+    made = rebuild_service(service, data, config)
+    how = f" from {made['events']} events" if made["replayed"] else ", without its history"
+    kept = f"; the old file is {made['kept']}" if made["kept"] else ""
+    Output(as_json).result(made, f"{service} is rebuilt{how}{kept}", "dormice up")
+
+
+@app.command("rotate-keys")
+def rotate_keys(data: Data = None, config: ConfigFile = None, as_json: Json = False) -> None:
+    """Seal all secrets at rest with new keys.
+
+    Those of repositories, agent tokens and channels; the keys are registry.key and notify.key. The
+    old keys are forgotten, so an earlier copy of the state needs its own. Stop `dormice up` before.
+
+    \b
+    Examples:
+      dormice rotate-keys --data /var/lib/dormice
+    """
+    from cli.keys import rotate_keys as rotate
+    from cli.output import Output
+    from cli.up import UpSettings
+
+    counts = rotate(UpSettings.load(config, data=data).data)
+    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    Output(as_json).result(counts, f"new keys; secrets sealed anew: {said}", "dormice up")
+
+
+@app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder, for a look.")] = False,
 ) -> None:
-    """Watch a fleet of two servers and three laptops live through four weeks in three minutes.
+    """Watch a fleet live through four weeks in three minutes.
 
-    Real agents, real restic, a real bus; exit code 1 if anything did not happen.
+    Two servers and three laptops: real agents, real restic, a real bus. Exit code 1 if anything
+    did not happen.
     """
     from cli.demo.command import play
 

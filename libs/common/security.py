@@ -67,12 +67,24 @@ class Vault:
         """Return `secret` encrypted and authenticated; the same secret twice looks different."""
         return self._fernet.encrypt(secret)
 
+    def seal_anew(self, sealed: bytes) -> bytes:
+        """Return the same secret sealed by the first key. Raises: SecretUnreadable."""
+        try:
+            return self._fernet.rotate(sealed)
+        except InvalidToken:
+            raise SecretUnreadable from None
+
     def open(self, sealed: bytes) -> bytes:
         """Return what was sealed. Raises: SecretUnreadable."""
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken:
             raise SecretUnreadable from None
+
+
+def new_key() -> bytes:
+    """Return a key as one line of a key file."""
+    return Fernet.generate_key()
 
 
 def _write_key(path: Path) -> None:
@@ -82,7 +94,7 @@ def _write_key(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
+            file.write(new_key() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from libs.common.clock import monotonic_seconds
+from libs.common.testing.fake_agent import FakeAgent
 
 LISTEN = {
     "DORMICE_UI_LISTEN": "127.0.0.1:0",
@@ -19,6 +24,18 @@ LISTEN = {
     "DORMICE_NATS_LISTEN": "127.0.0.1:0",
 }
 STOP_SECONDS = 5.0
+STARTED: list[asyncio.subprocess.Process] = []
+
+
+@pytest.fixture(autouse=True)
+async def nothing_stays() -> AsyncIterator[None]:
+    """A test that failed leaves no `up` behind."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def start(data: Path, **settings: str) -> asyncio.subprocess.Process:
@@ -28,6 +45,7 @@ async def start(data: Path, **settings: str) -> asyncio.subprocess.Process:
         sys.executable, "-m", "cli", "up", "--data", str(data), env=kept | LISTEN | settings,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+    STARTED.append(process)
     assert process.stdout is not None
     async with asyncio.timeout(40):
         while line := await process.stdout.readline():
@@ -134,3 +152,51 @@ async def test_after_a_kill_the_next_one_takes_over_at_once(tmp_path: Path) -> N
     await first.wait()
     assert is_dead(bus)
     assert await stop(second, signal.SIGTERM) < STOP_SECONDS
+
+
+def api_of(data: Path) -> httpx.AsyncClient:
+    token = (data / "admin-token").read_text().strip()
+    return httpx.AsyncClient(
+        base_url=(data / "ui.url").read_text().strip() + "/api/v1",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+
+async def command(data: Path, *words: str) -> tuple[int | None, str]:
+    """Return exit code and stderr of a command beside the data directory."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", *words, "--data", str(data), env=os.environ | LISTEN,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    return process.returncode, said.decode()
+
+
+def intervals(data: Path) -> list[tuple[object, ...]]:
+    """What presence's file holds of the past."""
+    with contextlib.closing(sqlite3.connect(data / "presence.db")) as db:
+        return db.execute("SELECT * FROM interval ORDER BY 1, 2").fetchall()
+
+
+async def test_a_rebuilt_file_holds_what_the_damaged_one_did(tmp_path: Path) -> None:
+    """Presence's timeline comes back from the log, and nothing is told twice."""
+    process = await start(tmp_path)
+    async with api_of(tmp_path) as api:
+        token = (await api.post("/enrollment-tokens", json={})).json()["token"]
+        gateway = (tmp_path / "gateway.url").read_text().strip()
+        async with await FakeAgent.enroll(gateway, token, hostname="web-3") as agent:
+            await agent.connect()
+            await agent.goodbye("shutdown")
+        async with asyncio.timeout(20):
+            while (await api.get(f"/hosts/{agent.host_id}")).json()["status"] != "offline":
+                await asyncio.sleep(0.05)
+    await stop(process, signal.SIGTERM)
+    before = intervals(tmp_path)
+    assert len(before) == 3  # Enrolled, online, offline.
+    (tmp_path / "presence.db").write_bytes(b"this is no database" * 500)
+    assert await command(tmp_path, "rebuild", "presence") == (0, "")
+    assert (tmp_path / "presence.db.before-rebuild").read_bytes().startswith(b"this is no")
+    assert intervals(tmp_path) == before
+    process = await start(tmp_path)
+    await stop(process, signal.SIGTERM)
+    assert intervals(tmp_path) == before
