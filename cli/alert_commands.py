@@ -26,7 +26,7 @@ def alerts(
         str, typer.Option("--state", help="open (with acknowledged), acknowledged, resolved, all.")
     ] = "open",
     host: Annotated[str | None, typer.Option("--host", help="Only of this host.")] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="agent_offline, …")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Only these: agent_offline, …")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 200,
 ) -> None:
     """List alerts: what needs someone, since when.
@@ -50,7 +50,9 @@ def ack(
     alert: Alert,
     note: Annotated[str | None, typer.Option("--note", help="Why, or what you do.")] = None,
 ) -> None:
-    """Take an alert: it stays open, and others see that someone is at it.
+    """Take an alert: others see that someone is at it.
+
+    It stays open until its condition ends.
 
     \b
     Examples:
@@ -67,7 +69,10 @@ def ack(
 @alert_app.command()
 @asking
 def resolve(ask: Ask, alert: Alert) -> None:
-    """End an alert by hand. While its condition holds it is raised again after a minute."""
+    """End an alert by hand.
+
+    While its condition holds it is raised again after a minute.
+    """
     from cli.finding import find_alert
 
     found = find_alert(ask.client, alert)

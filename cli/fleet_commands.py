@@ -23,7 +23,7 @@ def hosts(
         str | None, typer.Option("--sort", help="A field, - before it for descending.")
     ] = None,
 ) -> None:
-    """List hosts: state, mode, last seen, last backup, what comes next, alerts.
+    """List hosts: state, last seen, last backup, what comes next.
 
     QUERY is the language of the page's search box; its words are ANDed:
 
@@ -52,9 +52,11 @@ def hosts(
 def why(
     ask: Ask,
     host: Host,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 15,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=1000, help="How many decisions.")
+    ] = 15,
 ) -> None:
-    """Say in words why a host is shown as it is: what was decided, and what comes next.
+    """Say in words why a host is as it is, and what comes next.
 
     Each line is a decision that a service took, newest first, with its rule.
 
@@ -116,7 +118,9 @@ def events(
         str | None, typer.Option("--bus", help="nats://HOST:4222; the password in the environment.")
     ] = None,
 ) -> None:
-    """Print what happens, from the bus itself: one line per event, or JSON lines with --json.
+    """Print what happens, from the bus itself, a line per event.
+
+    With --json each line is the event as it lies there.
 
     Beside an `up` on the same data directory it shows everything. Elsewhere say where the bus is
     by --bus or DORMICE_NATS_URL, and who you are by DORMICE_NATS_USER and DORMICE_NATS_PASSWORD;

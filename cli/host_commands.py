@@ -19,7 +19,7 @@ MODES = {"always-on": True, "24x7": True, "24×7": True, "intermittent": False}
 @host_app.command()
 @asking
 def show(ask: Ask, host: Host) -> None:
-    """Show a host: presence, source groups, schedules, open alerts."""
+    """Show a host: presence, groups, schedules, open alerts."""
     from cli.host_page import fetch_page, page_lines
     from libs.common.clock import SystemClock
 
@@ -59,8 +59,15 @@ def mode(
 
 @host_app.command()
 @asking
-def rename(ask: Ask, host: Host, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
-    """Give a host another name (1-64 of a-z 0-9 . _ -)."""
+def rename(
+    ask: Ask,
+    host: Host,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
+) -> None:
+    """Give a host another name.
+
+    1-64 of a-z 0-9 . _ - and none that another host has.
+    """
     from cli.finding import find_host
 
     found = find_host(ask.client, host)
@@ -76,7 +83,7 @@ def tag(
     tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]", help="To add.")] = None,
     remove: Annotated[list[str] | None, typer.Option("--remove", help="To take off.")] = None,
 ) -> None:
-    """Add tags to a host, or take some off; without any, show them.
+    """Add tags to a host, take some off, or show them.
 
     \b
     Examples:
@@ -99,7 +106,10 @@ def remove(
     ask: Ask, host: Host,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:  # fmt: skip
-    """Remove a host for ever: its agent is refused from then on. Its backups stay."""
+    """Remove a host for ever.
+
+    Its agent is refused from then on. Its backups stay.
+    """
     from cli.asking import confirm
     from cli.finding import find_host
 
@@ -113,7 +123,10 @@ def remove(
 @host_app.command("rotate-token")
 @asking
 def rotate_token(ask: Ask, host: Host) -> None:
-    """Have a host's agent take a new token; the old one ends with its first use, or in 24 h."""
+    """Have a host's agent take a new token.
+
+    The old one ends with the first use of the new one, or after 24 h.
+    """
     from cli.finding import find_host
 
     found = find_host(ask.client, host)

@@ -61,7 +61,10 @@ def list_groups(ask: Ask, host: Host) -> None:
 @group_app.command("remove")
 @asking
 def remove_group(ask: Ask, host: Host, group: Group) -> None:
-    """Remove a source group. Its snapshots stay; schedules go on without it."""
+    """Remove a source group.
+
+    Its snapshots stay; schedules go on without it.
+    """
     from cli.parts import remove_part
 
     remove_part(ask, host, "source-groups", group)
@@ -100,7 +103,7 @@ def add_schedule(  # noqa: PLR0913  # Typer: one parameter for each option.
 @schedule_app.command("list")
 @listing
 def list_schedules(ask: Ask, host: Host) -> None:
-    """List a host's schedules: next time, last success, overdue or not."""
+    """List a host's schedules: next time, last success, overdue."""
     from cli.parts import fetch_schedules
 
     ask.out.show_list(lambda: fetch_schedules(ask.client, host))
@@ -118,7 +121,10 @@ def enable_schedule(ask: Ask, host: Host, schedule: Schedule) -> None:
 @schedule_app.command("disable")
 @asking
 def disable_schedule(ask: Ask, host: Host, schedule: Schedule) -> None:
-    """Keep a schedule, but let it never fire; nothing of it is ever overdue."""
+    """Keep a schedule, but let it not fire.
+
+    Nothing of it is overdue meanwhile.
+    """
     from cli.parts import switch_schedule
 
     switch_schedule(ask, host, schedule, enabled=False)

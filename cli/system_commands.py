@@ -22,7 +22,9 @@ def enroll_token(
     uses: Annotated[int, typer.Option("--uses", min=1, help="How many hosts.")] = 1,
     expires: Annotated[str, typer.Option("--expires", help="Such as 30m, 1h, 7d.")] = "1h",
 ) -> None:
-    """Make a token with which an agent joins. Only the token is on stdout.
+    """Make a token with which an agent joins.
+
+    Only the token is on stdout.
 
     \b
     Examples:
@@ -41,7 +43,10 @@ def enroll_token(
 @app.command("setup-code")
 @asking
 def setup_code(ask: Ask) -> None:
-    """Make a new code with which an admin is set up on the page /setup, within 30 min, once."""
+    """Make a new code with which an admin is set up.
+
+    On the page /setup, within 30 min, once; the code before it no longer works.
+    """
     from cli.joining import make_setup_code
 
     make_setup_code(ask)
@@ -49,7 +54,7 @@ def setup_code(ask: Ask) -> None:
 
 @app.command()
 def doctor(data: Data = None, config: ConfigFile = None, as_json: Json = False) -> None:
-    """Look whether everything is well here, and say how to mend what is not.
+    """Look whether all is well here, and how to mend what is not.
 
     Looks at this machine only: settings, data directory, ports, programs, clock, disk, and at a
     running `up`. Exit code 1 if anything fails; warnings alone are 0.
