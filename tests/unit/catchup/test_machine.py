@@ -131,6 +131,16 @@ def test_r12_dropped_when_always_on_by_now() -> None:
     assert reasons(fleet) == [SkipReason.ALWAYS_ON]
 
 
+def test_r12_the_hello_of_a_host_that_is_always_on_by_now_drops_it_at_once() -> None:
+    fleet = rig()
+    enroll(fleet)
+    wake(fleet)
+    set_mode(fleet, record(always_on=True, version=2))
+    wake(fleet, session="S2")
+    assert reasons(fleet) == [SkipReason.ALWAYS_ON]
+    assert fleet.ask("get_arm", host_id="h1") is None
+
+
 def test_r12_a_toggle_and_back_before_due_changes_nothing() -> None:
     fleet = rig()
     enroll(fleet)

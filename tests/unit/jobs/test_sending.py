@@ -270,6 +270,7 @@ def test_stale_config_is_sent_again_once_the_configuration_is_applied() -> None:
     assert len(world.run_ids()) == 1
     assert world.commands("hold")[0]["reason"] == "stale_config"
     world.config_applied(4)
+    world.config_applied(5, error="cannot be read")
     assert len(world.run_ids()) == 1
     world.config_applied(5)
     assert world.run_ids() == [FIRST, FIRST]

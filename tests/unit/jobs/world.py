@@ -127,8 +127,10 @@ class World(Rig):
             received_at=self.now, status=RunStatus(status), **fields,
         )  # fmt: skip
 
-    def config_applied(self, version: int) -> None:
-        self.publish(AgentConfigApplied(host_id="h1", session=self.session, version=version))
+    def config_applied(self, version: int, error: str | None = None) -> None:
+        self.publish(
+            AgentConfigApplied(host_id="h1", session=self.session, version=version, error=error)
+        )
 
     # -- the gateway -------------------------------------------------------------------------------
 
