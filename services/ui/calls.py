@@ -22,7 +22,8 @@ from libs.common.rpc import call
 from services.ui.views import DecisionView, Page, TimelineInterval
 
 READ_YOUR_WRITES = timedelta(seconds=1)
-DECIDERS = ("presence", "alerting", "catchup", "jobs")
+DECIDERS = ("registry", "presence", "alerting", "catchup", "jobs", "notify")
+"""Who decides about hosts, each as one machine. Not gateways: there may be several."""
 
 
 @dataclass(frozen=True, slots=True)

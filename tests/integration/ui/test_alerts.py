@@ -62,6 +62,16 @@ async def test_an_alert_is_acknowledged_and_resolved(quick: World) -> None:
     assert [entry["action"] for entry in entries] == ["alert.resolved", "alert.acknowledged"]
 
 
+async def test_r19_who_was_told_and_who_changed_what_is_explained(quick: World) -> None:
+    host_id = await quick.enroll("web-1")
+    await quick.patch(f"/hosts/{host_id}", tags=["paris"])
+    await raised(quick, host_id)
+    found = (await quick.get(f"/hosts/{host_id}/decisions"))["items"]
+    said = {(one["service"], one["what"]): one["text"] for one in found}
+    assert said["notify", "not_notified"].endswith("to nobody, there is no channel")
+    assert "by first admin" in said["registry", "host_updated"]
+
+
 async def test_r4_r8_a_mode_change_leaves_no_contradiction(quick: World) -> None:
     host_id = await quick.enroll("laptop")
     await raised(quick, host_id)

@@ -168,5 +168,5 @@ async def test_timeline_and_decisions_come_from_their_owners(world: World) -> No
             break
     whole = (await world.get(f"/hosts/{host_id}/decisions", limit=1000))["items"]
     assert found == [one["at"] for one in whole] == sorted(found, reverse=True)
-    assert {"presence", "alerting", "catchup"} <= {one["service"] for one in whole}
+    assert {"registry", "presence", "alerting", "catchup"} <= {one["service"] for one in whole}
     assert set(whole[0]) == {"at", "service", "host_id", "what", "rule", "text", "facts"}

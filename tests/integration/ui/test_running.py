@@ -28,7 +28,7 @@ async def test_an_owner_that_is_away_is_503_and_reads_go_on(world: World) -> Non
     assert answer.headers["retry-after"] == "5"
     assert (await world.get(f"/hosts/{host_id}"))["name"] == "web-1"
     answer = await world.api.get(f"/hosts/{host_id}/decisions")
-    assert (answer.status_code, answer.headers["dormice-missing"]) == (200, "presence")
+    assert (answer.status_code, answer.headers["dormice-missing"]) == (200, "registry, presence")
 
 
 async def test_while_the_bus_is_away_pages_read_and_health_says_so(world: World) -> None:
