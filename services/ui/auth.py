@@ -225,12 +225,22 @@ def read_or_make_token(path: Path) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(new_secret() + "\n")
+            _write_token(path)
         token = path.read_text().strip()
     except OSError as error:
         raise StoreBroken(f"cannot use {path}: {error.strerror}") from None
     if not token:
         raise StoreBroken(f"{path} is empty; delete it to have a new token made")
     return token
+
+
+def _write_token(path: Path) -> None:
+    """Make the file whole or not at all: a kill in between must not refuse the next start."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(new_secret() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)

@@ -11,6 +11,7 @@ import pytest
 
 from libs.common.clock import SystemClock, VirtualClock
 from libs.common.errors import Conflict, TooManyTries, Unauthorized
+from services.ui.auth import read_or_make_token
 from tests.integration.ui.world import World
 
 PASSWORD = "correct horse battery"
@@ -191,6 +192,16 @@ async def test_the_generated_token_is_private_and_stays(tmp_path: Path) -> None:
         await world.start("ui")
         assert world.admin_token() == before
         assert (await world.get("/fleet"))["total"] == 0
+
+
+def test_r18_a_token_file_that_a_kill_left_half_written_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "admin-token.new").write_text("hal")
+    path = tmp_path / "admin-token"
+    token = read_or_make_token(path)
+    assert len(token) >= 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+    assert read_or_make_token(path) == token
 
 
 async def test_a_given_token_works_and_replaces_the_earlier_one(tmp_path: Path) -> None:
