@@ -19,6 +19,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield started
 
 
+def refusals(said: str) -> list[str]:
+    """Return what the browser says if it refused something for the page's own policy."""
+    return [said] if "Security Policy" in said else []
+
+
 @pytest_asyncio.fixture
 async def page(world: World) -> AsyncIterator[Page]:
     """A page of someone who has just logged in; it must never complain."""
@@ -27,6 +32,7 @@ async def page(world: World) -> AsyncIterator[Page]:
     async with chromium() as browser:
         page = await (await browser.new_context()).new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.extend(refusals(said.text)))
         await page.goto(f"{world.ui.url}/")
         await page.fill("[name=username]", f"admin-{len(world.folder.name)}")
         await page.fill("[name=password]", PASSWORD)

@@ -51,7 +51,7 @@ async def test_ticks_focus_and_order_survive_live_changes(world: World, page: Pa
         for host_id in hosts:
             session = await world.hello(host_id)
             await world.goodbye(host_id, session)
-    await expect(page.locator(".dot-asleep")).to_have_count(6)  # five rows and the chip
+    await expect(page.locator(".dot-asleep")).to_have_count(5)
     await expect(box).to_be_checked()
     await expect(box).to_be_focused()
     rows = page.locator("[data-host]")
@@ -71,7 +71,7 @@ async def test_the_presence_form(world: World, page: Page) -> None:
     await box.uncheck()
     await page.get_by_role("button", name="Save presence").click()
     await page.wait_for_url(f"**/hosts/{host_id}")
-    await expect(page.locator("#host-mode")).to_have_text("intermittent")
+    await expect(page.locator(".host-mode")).to_have_text("intermittent")
     assert (await world.get(f"/hosts/{host_id}"))["always_on"] is False
 
 
@@ -148,9 +148,9 @@ async def test_a_new_host_step_by_step(world: World, page: Page) -> None:
     await page.wait_for_selector(LIVE)
     facts = {"hostname": "x", "os": "linux", "arch": "x86_64", "timezone": "UTC"}
     reply = await call(world.gateway, "registry", "enroll", {"token": token, **facts})
-    await expect(page.locator("#enroll-steps")).to_contain_text("token used")
+    await expect(page.locator(".steps")).to_contain_text("token used")
     await world.hello(str(reply.result["host_id"]))
-    await expect(page.locator("#enroll-steps .done")).to_have_count(2)
+    await expect(page.locator(".steps .done")).to_have_count(2)
     await page.get_by_role("link", name="Go to newcomer").click()
     await expect(page.locator("h1")).to_contain_text("newcomer")
 
@@ -158,7 +158,7 @@ async def test_a_new_host_step_by_step(world: World, page: Page) -> None:
 async def test_the_strip_has_one_tab_stop_and_walks_by_day(world: World, page: Page) -> None:
     host_id = await world.enroll("box")
     await page.goto(f"{world.ui.url}/hosts/{host_id}")
-    strip = page.locator("#host-strip")
+    strip = page.locator(".host-strip")
     await strip.focus()
     await page.keyboard.press("Home")
     first = await strip.locator("output").inner_text()
@@ -174,13 +174,13 @@ async def test_the_strip_keeps_its_place_through_a_live_change(world: World, pag
     session = await world.hello(host_id)
     await page.goto(f"{world.ui.url}/hosts/{host_id}")
     await page.wait_for_selector(LIVE)
-    strip = page.locator("#host-strip")
+    strip = page.locator(".host-strip")
     await strip.focus()
     await page.keyboard.press("Home")
     said = await strip.locator("output").inner_text()
-    await page.evaluate("document.getElementById('host-strip').dataset.before = 'yes'")
+    await page.evaluate("document.querySelector('.host-strip').dataset.before = 'yes'")
     await world.goodbye(host_id, session)
-    await expect(page.locator("#host-strip[data-before]")).to_have_count(0)
+    await expect(page.locator(".host-strip[data-before]")).to_have_count(0)
     await expect(strip).to_be_focused()
     await expect(strip.locator("[data-day].at")).to_have_count(1)
     assert await strip.locator("output").inner_text() == said

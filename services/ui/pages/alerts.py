@@ -50,12 +50,14 @@ class AlertPages(Controller):
         tab = tab if tab in TABS else "open"
         host_id = paging.chosen(request, "host_id")
         shown = await _read(site, request, filter_of(tab, host_id))
+        list_id = paging.new_list_id()
         is_first = host_id is None and not request.query_params.get("cursor")
         return await show(
             request, "alerts.html", tab=tab, shown=shown, host_id=host_id,
             channels=await channels_said(site, request, shown) if not shown.page.items else "",
             base=paging.base_of(request, "tab", "host_id"), first=paging.first_of(request),
-            live={"list": {"id": "list-alerts", "of": "alerts", "q": tab}} if is_first else {},
+            live={"list": {"id": list_id, "of": "alerts", "q": tab}} if is_first else {},
+            list_id=list_id,
         )  # fmt: skip
 
     @post("/{alert_id:str}/acknowledge", guards=[page("operator"), same_origin], status_code=303)

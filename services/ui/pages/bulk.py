@@ -10,7 +10,7 @@ from libs.common.errors import DormiceError
 from libs.common.events.host import Actor
 from services.ui import queries
 from services.ui.guards import BadForm
-from services.ui.pages.forms import Fields
+from services.ui.pages.forms import Fields, words_of
 from services.ui.queries import HostQuery
 from services.ui.site import Site, is_id
 
@@ -19,11 +19,12 @@ AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a bulk form asks for. `always_on` None: back up. `all_of`: all that match instead."""
+    """What a bulk form asks for. `all_of`: all that match instead of `host_ids`."""
 
+    do: str
     host_ids: list[str]
-    always_on: bool | None
     all_of: HostQuery | None
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,21 @@ class Done:
         return "backup-some" if self.failed else "backup"
 
 
-_MODES = {"backup": None, "always_on": True, "intermittent": False}
+WORK = ("backup", "always_on", "intermittent", "tag", "untag")
 
 
 def wanted(fields: Fields) -> Wanted:
     """Read a bulk form. Raises: BadForm, BadInput."""
     do = fields.get("do", [""])[-1]
-    if do not in _MODES:
-        raise BadForm("choose what to do: backup, always_on or intermittent")
+    if do not in WORK:
+        raise BadForm(f"choose what to do: {', '.join(WORK)}")
+    tags = tuple(words_of(fields.get("tags", [""])[-1]))
+    if do in ("tag", "untag") and not tags:
+        raise BadForm("say which tags")
     every = fields.get("all", [""])[-1] == "1"
     query = queries.parse_query(fields.get("q", [""])[-1]) if every else None
     hosts = list(dict.fromkeys(one for one in fields.get("host", []) if is_id(one)))
-    return Wanted(hosts, _MODES[do], query)
+    return Wanted(do, hosts, query, tags)
 
 
 async def back_up(site: Site, host_ids: Sequence[str], actor: Actor) -> Done:
@@ -88,6 +92,21 @@ async def set_mode(site: Site, host_ids: Sequence[str], actor: Actor, *, always_
     async def one(host_id: str) -> Done:
         asked = {"host_id": host_id, "always_on": always_on}
         await site.calls.ask("registry", "set_mode", asked, actor)
+        return Done(now=1)
+
+    return await _each(host_ids, one)
+
+
+async def set_tags(
+    site: Site, host_ids: Sequence[str], actor: Actor, tags: Sequence[str], *, present: bool
+) -> Done:
+    """Give tags to hosts that lack them, or take them away; the others of each host stay."""
+
+    async def one(host_id: str) -> Done:
+        host = await site.get_host(host_id, actor)
+        wanted = {*host.tags} | {*tags} if present else {*host.tags} - {*tags}
+        asked = {"host_id": host_id, "tags": sorted(wanted)}
+        await site.calls.ask("registry", "patch_host", asked, actor)
         return Done(now=1)
 
     return await _each(host_ids, one)

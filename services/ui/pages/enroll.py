@@ -25,6 +25,12 @@ from services.ui.views import FleetDefaults, HostView
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOKED_BACK = 200
+UNIX, WINDOWS = "Linux or macOS", "Windows (PowerShell)"
+SYSTEMS = {
+    UNIX: "DORMICE_ENROLL_TOKEN={token}",
+    WINDOWS: '$env:DORMICE_ENROLL_TOKEN="{token}";',
+}
+"""How a token gets into the environment of the command after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,9 @@ class EnrollPages(Controller):
 
     @get("/")
     async def show_form(self, request: PageRequest) -> Response[str]:
-        return await show(request, "enroll.html", line=None, typed={"always_on": "on"}, steps=[])
+        return await show(
+            request, "enroll.html", line=None, typed={"always_on": "on"}, steps=[], systems=SYSTEMS,
+        )  # fmt: skip
 
     @post("/", guards=[same_origin], status_code=200)
     async def make_line(self, request: PageRequest) -> Response[str]:
@@ -63,13 +71,19 @@ class EnrollPages(Controller):
             status, text = describe(error)
             return await show(
                 request, "enroll.html", status=status, problem=text, line=None, typed=form,
-                steps=[],
+                steps=[], systems=SYSTEMS,
             )  # fmt: skip
         token_id = await _id_of(site, request, answer.result["expires_at"])
         return await show(
-            request, "enroll.html", line=line_for(request, answer.result["token"]), typed=form,
-            steps=steps_of(None), live={"enroll": token_id} if token_id else None,
+            request, "enroll.html", line=_line_of(request, answer.result["token"], form),
+            typed=form, steps=steps_of(None), token_id=token_id,
+            live={"enroll": token_id} if token_id else None,
         )  # fmt: skip
+
+
+def _line_of(request: PageRequest, token: str, form: dict[str, str]) -> Line:
+    system = form.get("system", UNIX)
+    return line_for(request, token, system if system in SYSTEMS else UNIX)
 
 
 def _asked(form: dict[str, str]) -> dict[str, Any]:
@@ -80,7 +94,7 @@ def _asked(form: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def line_for(request: PageRequest, token: str) -> Line:
+def line_for(request: PageRequest, token: str, system: str = UNIX) -> Line:
     """Return what to run on the host: the token travels in the environment, not as an argument."""
     host, port = parse_listen(site_of(request).settings.gateway_listen)
     if host in EVERYWHERE:
@@ -88,7 +102,9 @@ def line_for(request: PageRequest, token: str) -> Line:
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if is_https(request) and host not in LOOPBACK else "http"
     address = f"{scheme}://{shown}:{port}"
-    return Line(f"DORMICE_ENROLL_TOKEN={token} dormice agent enroll {address}", host in LOOPBACK)
+    command = f"dormice agent enroll {address}"
+    text = f"{SYSTEMS[system].format(token=token)} {command}"
+    return Line(text, host in LOOPBACK)
 
 
 async def _id_of(site: Site, request: PageRequest, expires_at: str) -> str | None:
@@ -117,6 +133,7 @@ def steps_of(host: HostView | None) -> list[Step]:
     return [
         Step("token used" if host else "waiting for the agent…", host is not None),
         Step("connected", host is not None and host.last_seen_at is not None),
+        Step("config applied", host is not None and host.config_version > 0),
         Step("folders chosen", host is not None and host.has_schedule),
         Step("first backup", host is not None and host.last_backup_at is not None),
     ]

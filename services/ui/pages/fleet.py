@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -13,7 +12,7 @@ from litestar.response import Redirect
 from libs.common.errors import BadInput
 from services.ui import arms, queries
 from services.ui.guards import page, same_origin
-from services.ui.pages import bulk, forms
+from services.ui.pages import bulk, forms, paging
 from services.ui.pages.failures import describe
 from services.ui.pages.rendering import PageRequest, show, to
 from services.ui.pages.rows import Row, make_row, strips_of
@@ -33,11 +32,10 @@ class Asked:
     part: Slice
     at: int
 
-    @property
-    def list_id(self) -> str:
-        """Names this list among the tabs that share a stream."""
-        key = f"{self.text}|{self.part.sort}|{self.part.cursor}"
-        return f"list-{zlib.crc32(key.encode()):08x}"
+    def order_of(self, field: str) -> str | None:
+        """Return how the list is sorted by `field`, as `aria-sort` says it."""
+        sort = self.part.sort or "name"
+        return {field: "ascending", f"-{field}": "descending"}.get(sort)
 
     def base(self) -> str:
         """Return the address of another page of the same list, up to its cursor."""
@@ -52,11 +50,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """All that is read for a fleet page, in one hop."""
+    """All that is read for a fleet page, in one hop. `online`: of the `total` that match."""
 
     counts: FleetCounts
     verdict: Verdict
     total: int
+    online: int
     page: Page[HostView]
     strips: dict[str, Strip]
 
@@ -74,11 +73,12 @@ class FleetPages(Controller):
         except BadInput as error:
             status, problem = describe(error)
             asked = replace(_everything(), text=request.query_params.get("q", "")[:1000])
-            shown = replace(await _shown(site, _everything()), page=Page(()), total=0)
+            shown = replace(await _shown(site, _everything()), page=Page(()), total=0, online=0)
+        list_id = paging.new_list_id()
         return await show(
             request, "fleet.html", status=status, problem=problem, asked=asked, shown=shown,
             rows=await _rows(site, request, shown), chips=chips(asked.query, shown.counts),
-            live={"list": _list_want(asked, shown)},
+            list_id=list_id, live={"list": {"id": list_id, **_list_want(asked, shown)}},
         )  # fmt: skip
 
     @post("/hosts/bulk", guards=[page("operator"), same_origin], status_code=303)
@@ -90,16 +90,21 @@ class FleetPages(Controller):
         if wanted.all_of is not None:
             query, now = wanted.all_of, site.now
             host_ids = await site.read(lambda db: queries.list_host_ids(db, query, now=now))
-        back = _back(fields)
-        if wanted.always_on is None:
-            done = await bulk.back_up(site, host_ids, request.user)
+        back, actor = _back(fields), request.user
+        if wanted.do == "backup":
+            done = await bulk.back_up(site, host_ids, actor)
             return to(back, done.said, n=done.now, m=done.later, k=done.failed)
-        saved = await bulk.set_mode(site, host_ids, request.user, always_on=wanted.always_on)
-        return to(back, "mode", n=saved.now, k=saved.failed)
+        if wanted.do in ("tag", "untag"):
+            present, said = wanted.do == "tag", "tags"
+            saved = await bulk.set_tags(site, host_ids, actor, wanted.tags, present=present)
+        else:
+            always_on, said = wanted.do == "always_on", "mode"
+            saved = await bulk.set_mode(site, host_ids, actor, always_on=always_on)
+        return to(back, f"{said}-some" if saved.failed else said, n=saved.now, k=saved.failed)
 
 
 def _list_want(asked: Asked, shown: Shown) -> dict[str, object]:
-    return {"id": asked.list_id, "of": "hosts", "q": asked.text, "total": shown.total}
+    return {"of": "hosts", "q": asked.text, "total": shown.total}
 
 
 def _back(fields: forms.Fields) -> str:
@@ -129,7 +134,9 @@ async def _shown(site: Site, asked: Asked) -> Shown:
         found = queries.list_hosts(db, asked.query, now=now, fleet=fleet, part=asked.part)
         return Shown(
             queries.fleet_counts(db, now=now), queries.fleet_verdict(db, now=now),
-            queries.count_hosts(db, asked.query, now=now), found, strips_of(db, found.items, now),
+            queries.count_hosts(db, asked.query, now=now),
+            queries.count_hosts(db, asked.query.with_term("state", "online"), now=now),
+            found, strips_of(db, found.items, now),
         )  # fmt: skip
 
     return await site.read(read)

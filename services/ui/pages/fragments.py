@@ -2,6 +2,9 @@
 
 A key is (kind, id). Kinds: `row` and `host` of a host, `alert`, `jobrow` and `job` of a job,
 `fleet` (verdict and counts), `list` (which of its rows no longer match), `enroll` (steps).
+
+One stream serves all tabs of a browser, so an element's id names what it shows: two tabs with two
+hosts must not take each other's pieces. A list is of one tab: its id is made with the page.
 """
 
 from __future__ import annotations
@@ -101,9 +104,12 @@ def _hosts_list(db: sqlite3.Connection, site: Site, wanted: ListWant) -> tuple[i
 
 
 def _alerts_list(db: sqlite3.Connection, site: Site, wanted: ListWant) -> tuple[int, int]:
-    part = queries.Slice(limit=queries.DEFAULT_LIMIT)
+    """As many as no longer match are counted among the known, however many are in front of them."""
+    part = queries.Slice(limit=queries.MAX_LIMIT)
     found = queries.list_alerts(db, filter_of(wanted.query, None), now=site.now, part=part)
-    return 0, len({alert.id for alert in found.items} - set(wanted.known))
+    ids = [alert.id for alert in found.items]
+    gone = set() if found.next else set(wanted.known) - set(ids)
+    return len(gone), len(set(ids[: queries.DEFAULT_LIMIT]) - set(wanted.known))
 
 
 def _jobs_list(db: sqlite3.Connection, _: Site, wanted: ListWant) -> tuple[int, int]:
@@ -132,18 +138,22 @@ def _host(site: Site, known: Known, host_id: str) -> Elements:
         return {}
     made, now, where = macros("parts/host.html"), site.now, zone_of(host.timezone)
     elements = {
-        "host-state": made.state(host, now),
-        "host-mode": made.mode(host),
-        "host-backup-word": made.backup_word(host),
-        "host-told": made.told(told_for(host, parts, site)),
-        "host-alerts": made.alerts(parts.alerts, now),
-        "host-strip": made.strip(strip_for(host, parts, site), host),
-        "host-jobs": made.jobs(parts.jobs, parts.group_names, now),
+        "state": made.state(host, now),
+        "mode": made.mode(host),
+        "backup-word": made.backup_word(host),
+        "told": made.told(host, told_for(host, parts, site)),
+        "alerts": made.alerts(host, parts.alerts, now),
+        "strip": made.strip(strip_for(host, parts, site), host),
+        "jobs": made.jobs(host, parts.jobs, parts.group_names, now),
     }
+    elements = {f"host-{host_id}-{name}": html for name, html in elements.items()}
     for schedule in parts.schedules:
         said = {"schedule": schedule, "clock": lambda moment: clock(moment, now, where)}
         elements[f"s-{schedule.id}-next"] = made.schedule_next(**said)
         elements[f"s-{schedule.id}-last"] = made.schedule_last(now=now, **said)
+    for group in parts.groups:
+        elements[f"g-{group.id}-last"] = made.group_last(group, now)
+        elements[f"g-{group.id}-run"] = made.group_run(group)
     return {name: str(html).strip() for name, html in elements.items()}
 
 
@@ -173,7 +183,13 @@ def _job_row(site: Site, known: Known, job_id: str) -> Elements:
 
 def _job(site: Site, known: Known, job_id: str) -> Elements:
     job = known.jobs.get(job_id)
-    return {} if job is None else {"job-state": str(macros("parts/job.html").state(job, site.now))}
+    if job is None:
+        return {}
+    made, now = macros("parts/job.html"), site.now
+    return {
+        f"job-{job_id}-state": str(made.state(job, now)),
+        f"job-{job_id}-facts": str(made.facts(job, now)).strip(),
+    }
 
 
 def _fleet(_site: Site, known: Known, _what: str) -> Elements:
@@ -201,8 +217,8 @@ def _list(_site: Site, known: Known, wanted: ListWant) -> Elements:
 
 def _enroll(_site: Site, known: Known, token_id: str) -> Elements:
     host = known.joined[token_id]
-    made = macros("parts/enroll.html").steps(enroll.steps_of(host), host)
-    return {"enroll-steps": str(made)}
+    made = macros("parts/enroll.html").steps(enroll.steps_of(host), host, token_id)
+    return {f"enroll-{token_id}": str(made)}
 
 
 _RENDER: dict[str, Callable[[Site, Known, Any], Elements]] = {

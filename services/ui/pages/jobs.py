@@ -12,7 +12,7 @@ from libs.common.errors import DormiceError
 from services.ui import queries
 from services.ui.errors import JobNotFound
 from services.ui.guards import page, read_form, same_origin
-from services.ui.pages import paging
+from services.ui.pages import paging, words
 from services.ui.pages.rendering import PageRequest, PathId, macros, respond, show, to
 from services.ui.queries import JobFilter
 from services.ui.site import Site, site_of
@@ -24,7 +24,6 @@ FILTERS = {
     "failed": ("failed", "interrupted", "abandoned"),
     "succeeded": ("succeeded", "succeeded_with_warnings"),
 }
-ENDS = ("succeeded", "succeeded_with_warnings", "failed", "cancelled", "interrupted", "abandoned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,13 @@ class JobPages(Controller):
             host_id=paging.chosen(request, "host_id"), status=FILTERS.get(status or "")
         )
         found = await site.read(lambda db: queries.list_jobs(db, wanted, part=part))
+        list_id = paging.new_list_id()
         is_first = wanted == JobFilter() and not part.cursor
         return await show(
             request, "jobs.html", page=found, filters=[*FILTERS], chosen=status,
             names=await _group_names(site, found), host_id=wanted.host_id,
             base=paging.base_of(request, "status", "host_id"), first=paging.first_of(request),
-            live={"list": {"id": "list-jobs", "of": "jobs"}} if is_first else {},
+            list_id=list_id, live={"list": {"id": list_id, "of": "jobs"}} if is_first else {},
         )  # fmt: skip
 
     @get("/{job_id:str}")
@@ -63,7 +63,7 @@ class JobPages(Controller):
         names = await _group_names(site, Page((job,)))
         log = await log_of(site, job_id, request)
         return await show(
-            request, "job.html", job=job, names=names, log=log, is_over=job.status in ENDS,
+            request, "job.html", job=job, names=names, log=log, is_over=words.is_over(job),
             live={"job": job_id},
         )  # fmt: skip
 

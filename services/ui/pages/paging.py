@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from libs.common.ids import new_id
 from services.ui.pages.rendering import PageRequest
 from services.ui.queries import Slice
+
+
+def new_list_id() -> str:
+    """Return the element id of a list's state: of this page alone, as each tab has its own rows."""
+    return f"list-{new_id().lower()}"
 
 
 def part_of(request: PageRequest) -> Slice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
@@ -17,6 +18,8 @@ from services.ui.pages.wants import keys_of
 from services.ui.site import site_of
 
 PING_SECONDS = 10
+LOOK_AT_SESSION = timedelta(seconds=10)
+"""How often a stream looks whether its reader is still logged in, however much there is to tell."""
 PING = ": still here\n\n"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
 
@@ -37,18 +40,21 @@ def live_stream(live: Live) -> HTTPRouteHandler:
 
 async def _frames(request: PageRequest, live: Live, watcher: Watcher) -> AsyncIterator[str]:
     """First all that is shown, as it is now; from then on what changes."""
-    cookie = request.cookies.get(COOKIE, "")
+    site, cookie = site_of(request), request.cookies.get(COOKIE, "")
+    looked_at = site.now
     try:
         await live.join(watcher)
         while not live.closed:
+            if site.now - looked_at >= LOOK_AT_SESSION:
+                looked_at = site.now
+                if await site.auth.find_actor_of_session(cookie) is None:
+                    return
             if watcher.changed:
                 yield frame(watcher)
                 continue
             try:
                 await asyncio.wait_for(watcher.wait(), PING_SECONDS)
             except TimeoutError:
-                if await site_of(request).auth.find_actor_of_session(cookie) is None:
-                    return
                 yield PING
     finally:
         live.leave(watcher)

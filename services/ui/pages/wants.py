@@ -15,7 +15,7 @@ from services.ui.site import is_id
 Key = tuple[str, Any]
 MOST_TABS = 64
 MOST_IDS = 1000
-_LIST_ID = re.compile(r"list-[a-z0-9]{1,16}")
+_LIST_ID = re.compile(r"list-[a-z0-9]{1,32}")
 SINGLE = {"host": "host", "job": "job", "enroll": "enroll"}
 MANY = {"rows": "row", "alerts": "alert", "jobs": "jobrow"}
 

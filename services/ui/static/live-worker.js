@@ -1,5 +1,6 @@
 // One stream for all tabs of this browser. The same file runs as a SharedWorker, and, where there is
 // none, in the page itself. Tells each tab {pieces, away} as pieces change, {down} when the line is cut.
+const MOST_TABS = 64;
 class DormiceStream {
   constructor(tell) { this.tell = tell; this.tabs = new Map(); this.run = 0; this.since = null; }
   want(tab, wants) { this.tabs.set(tab, wants); this.restart(); }
@@ -22,7 +23,7 @@ class DormiceStream {
   async read(run) {
     const cut = this.cut = new AbortController();
     let silence = setTimeout(() => cut.abort(), 25000);
-    const body = JSON.stringify({ tabs: [...this.tabs.values()] });
+    const body = JSON.stringify({ tabs: [...this.tabs.values()].slice(-MOST_TABS) });
     const answer = await fetch("/live", { method: "POST", body, signal: cut.signal, cache: "no-store" });
     if (answer.status === 401) this.tell({ login: true });
     if (!answer.ok) return false;

@@ -22,17 +22,29 @@
     return holder.content.firstElementChild;
   }
 
+  // What each piece looked like when it came: what a person did to it since (a place in the strip) is no change.
+  const came = new Map();
+  // Seconds and percents pass without any decision.
+  const gist = (text) => text.replace(/<time[^>]*>|<progress[^>]*>|\d+ %/g, "");
+
   function swap(pieces) {
     const told = new Set();
     for (const piece of pieces.map(parse)) {
       const old = document.getElementById(piece.id);
-      if (!old || look(old) === look(piece)) continue;
+      if (!old) continue;
+      const before = came.get(piece.id) ?? look(old);
+      const now = look(piece);
+      came.set(piece.id, now);
+      if (before === now) continue;
+      const { scrollLeft } = old;
       const held = old.contains(document.activeElement) ? document.activeElement : null;
       const at = held ? [...old.querySelectorAll("a, button")].indexOf(held) : -1;
       old.replaceWith(piece);
       if (held) (at < 0 ? piece : piece.querySelectorAll("a, button")[at])?.focus({ preventScroll: true });
+      piece.scrollLeft = scrollLeft;
       htmx.process(piece);
-      told.add(piece.id.split("-")[0]);
+      const kind = piece.id.split("-")[0];
+      if (kind !== "host" || gist(before) !== gist(now)) told.add(kind);
     }
     for (const kind of told) document.body.dispatchEvent(new CustomEvent(`dormice:${kind}`));
     document.dispatchEvent(new CustomEvent("dormice:swapped"));

@@ -26,18 +26,36 @@
 
   // Opening and closing.
   all("[data-hide]").forEach((one) => { one.hidden = true; });
+  function show(opened, isOpen) {
+    opened.hidden = !isOpen;
+    find(`[data-opens="${opened.id}"]`).setAttribute("aria-expanded", String(isOpen));
+  }
+  function closeMenu(menu) {
+    const hadFocus = menu.contains(document.activeElement);
+    show(menu, false);
+    if (hadFocus) find(`[data-opens="${menu.id}"]`).focus();
+  }
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
     if (opener) {
       const opened = document.getElementById(opener.dataset.opens);
       if (opened.tagName === "DETAILS") { opened.open = true; return; }
-      opened.hidden = !opened.hidden;
-      opener.setAttribute("aria-expanded", String(!opened.hidden));
+      show(opened, opened.hidden);
       if (!opened.hidden) opened.querySelector("input, button")?.focus();
     }
+    all(".menu-items:not([hidden])").forEach((menu) => {
+      if (!menu.parentElement.contains(event.target)) show(menu, false);
+    });
     const copier = event.target.closest("[data-copies]");
     if (copier) copy(document.getElementById(copier.dataset.copies), copier);
   });
+  // The usual causes of a host that does not connect are told once it has had a minute.
+  for (const causes of all("[data-after-seconds]")) {
+    const connected = () => all(".steps .done").length > 1;
+    causes.hidden = true;
+    setTimeout(() => { causes.open = true; causes.hidden = connected(); }, 1000 * causes.dataset.afterSeconds);
+    document.addEventListener("dormice:swapped", () => { causes.hidden ||= connected(); });
+  }
   document.addEventListener("submit", (event) => {
     const asked = event.target.dataset.confirm;
     if (asked && !confirm(asked)) event.preventDefault();
@@ -61,9 +79,10 @@
     const number = everything ? Number(bulk.dataset.total) : ticked.length;
     find("[data-ticked]").textContent = number.toLocaleString("en");
     bulk.classList.toggle("some", number > 0);
-    const online = ticked.filter((one) => one.closest("tr").querySelector("[data-display=online]")).length;
-    find("[data-plan]").textContent = number && !everything ? `→ ${online} now, ${number - online} when they wake` : "";
-    all("button", bulk).forEach((one) => { one.disabled = number === 0; });
+    const isOnline = (one) => one.closest("tr").querySelector("[data-display=online]");
+    const online = everything ? Number(bulk.dataset.online) : ticked.filter(isOnline).length;
+    find("[data-plan]").textContent = number ? `→ ${online} now, ${number - online} when they wake` : "";
+    all(".bulk-buttons button", bulk).forEach((one) => { one.disabled = number === 0; });
   }
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-tick-all]")) boxes().forEach((one) => { one.checked = event.target.checked; });
@@ -80,7 +99,11 @@
       const search = find("input[type=search]");
       if (search) { event.preventDefault(); search.focus(); }
     }
-    if (event.key === "Escape") all(".menu-items").forEach((one) => { one.hidden = true; });
+    if (event.key === "Escape") all(".menu-items:not([hidden])").forEach(closeMenu);
+    if (event.key === "Enter" && bulk && event.target.matches("input") && event.target.form === bulk) {
+      event.preventDefault();  // A browser would press the form's first button: a backup of all that is ticked.
+      event.target.closest(".menu-items")?.querySelector("[data-enter]").click();
+    }
   });
   // Which day each strip stands on: a live swap replaces the strip, and must not lose the place.
   const places = new Map();
@@ -101,5 +124,38 @@
     strip.querySelector("output").textContent = day.dataset.text;
   }
   document.addEventListener("dormice:swapped", () => all("[data-days]").forEach(stand));
+  all("[data-days]").forEach((strip) => { strip.scrollLeft = strip.scrollWidth; });  // Where it is narrow: today.
+
+  // Decisions: new ones go to their place; what is open, what has the focus and what "older" brought stays.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const list = event.detail.target;
+    if (!list.matches(".why")) return;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = event.detail.serverResponse;
+    const said = (one) => one.querySelector("time").dateTime + one.querySelector(".why-text").textContent;
+    const known = new Map(all(".decision", list).map((one) => [said(one), one]));
+    const came = all(".decision", fresh.content);
+    if (!came.some((one) => known.has(said(one)))) return;
+    event.detail.shouldSwap = false;
+    all(".note", list).forEach((one) => one.remove());
+    let place = list.firstElementChild;
+    for (const one of came) {
+      const mine = known.get(said(one));
+      if (mine) place = mine.nextElementSibling; else list.insertBefore(one, place);
+    }
+    list.prepend(...all(".note", fresh.content));
+  });
+
+  // A log that grows: whoever reads its end goes on reading there, whoever looked back stays there.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const box = event.detail.target;
+    const log = box.matches("#job-log") && box.querySelector(".log");
+    if (!log) return;
+    const { scrollTop } = log, isAtEnd = scrollTop + log.clientHeight >= log.scrollHeight - 4;
+    box.addEventListener("htmx:afterSwap", () => {
+      const grown = box.querySelector(".log");
+      if (grown) grown.scrollTop = isAtEnd ? grown.scrollHeight : scrollTop;
+    }, { once: true });
+  });
   count();
 })();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -145,6 +147,26 @@ async def test_bulk(world: World, admin: httpx.AsyncClient) -> None:
     assert (await admin.post("/hosts/bulk", data=every)).status_code == 303
     assert not (await world.get(f"/hosts/{hosts[2]}"))["always_on"]
     assert (await admin.post("/hosts/bulk", data={"do": "explode"})).status_code == 400
+    there = {"host": [hosts[0], "nowhere"], "do": "always_on"}
+    answer = await admin.post("/hosts/bulk", data=there)
+    assert answer.headers["location"] == "/?said=mode-some&n=1&k=1"
+
+
+async def test_bulk_tags(world: World, admin: httpx.AsyncClient) -> None:
+    """Each host keeps the tags that nobody spoke of."""
+    both = [await world.enroll("a", tags=["paris", "web"]), await world.enroll("b", tags=["nas"])]
+
+    async def tags() -> list[list[str]]:
+        return [(await world.get(f"/hosts/{one}"))["tags"] for one in both]
+
+    answer = await admin.post("/hosts/bulk", data={"host": both, "do": "tag", "tags": "web, old"})
+    assert answer.headers["location"] == "/?said=tags&n=2&k=0"
+    assert "Tags saved for 2." in text_of((await admin.get("/?said=tags&n=2&k=0")).text)
+    assert await tags() == [["old", "paris", "web"], ["nas", "old", "web"]]
+    await admin.post("/hosts/bulk", data={"host": both, "do": "untag", "tags": "web"})
+    assert await tags() == [["old", "paris"], ["nas", "old"]]
+    nothing = {"host": both, "do": "tag", "tags": " "}
+    assert (await admin.post("/hosts/bulk", data=nothing)).status_code == 400
 
 
 async def test_adding_a_host_shows_one_line_and_its_steps(
@@ -158,6 +180,11 @@ async def test_adding_a_host_shows_one_line_and_its_steps(
     assert "waiting for the agent…" in text
     assert "This address only works on this machine." in text
     assert (await admin.post("/hosts/new", data={"name": "no good!"})).status_code == 422
+    windows = await admin.post("/hosts/new", data={"system": "Windows (PowerShell)"})
+    line = r'\$env:DORMICE_ENROLL_TOKEN="[^"]+"; dormice agent enroll http://127'
+    assert re.search(line, text_of(windows.text))
+    odd = await admin.post("/hosts/new", data={"system": "{token.__class__}"})
+    assert re.search(r"DORMICE_ENROLL_TOKEN=\S+ dormice agent enroll", text_of(odd.text))
 
 
 async def test_pages_of_what_is_not_there(world: World, admin: httpx.AsyncClient) -> None:

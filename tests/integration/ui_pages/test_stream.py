@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 
+from services.ui.pages import stream
 from tests.integration.ui.world import World
 
 WAIT_SECONDS = 10
@@ -72,6 +76,56 @@ async def test_a_host_page_hears_of_its_mode_and_alerts(
         await next_with(told, "24×7")
         await world.put(f"/hosts/{host_id}/mode", always_on=False)
         await next_with(told, "intermittent")
+
+
+async def test_tabs_with_two_hosts_do_not_take_each_others_pieces(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    """One stream serves all tabs: an element's id names the host that it shows."""
+    server, laptop = await world.enroll("web-3"), await world.enroll("tp", always_on=False)
+    tabs = {"tabs": [{"host": server}, {"host": laptop}]}
+    async with admin.stream("POST", "/live", json=tabs) as answer:
+        first = await next_with(frames(answer), "24×7")
+    for host_id, mode in ((server, "24×7"), (laptop, "intermittent")):
+        (piece,) = [one for one in first["pieces"] if f'id="host-{host_id}-mode"' in one]
+        assert mode in piece
+        page = (await admin.get(f"/hosts/{host_id}")).text
+        ids = {re.match(r'<\w+ id="([^"]+)"', one)[1] for one in first["pieces"]}  # type: ignore[index]
+        for own in (one for one in ids if host_id in one):
+            assert f'id="{own}"' in page
+
+
+async def test_each_tab_hears_of_its_own_list(world: World, admin: httpx.AsyncClient) -> None:
+    """The same list in two tabs, of which one was opened before a host joined."""
+    host_id = await world.enroll("box")
+    old = {"id": "list-old", "of": "hosts", "q": "", "known": [], "total": 0}
+    new = {"id": "list-new", "of": "hosts", "q": "", "known": [host_id], "total": 1}
+    body = {"tabs": [{"list": old}, {"list": new}]}
+    async with admin.stream("POST", "/live", json=body) as answer:
+        first = await next_with(frames(answer), "1 more matches")
+    assert sum("Update list" in piece for piece in first["pieces"]) == 1
+    ids = {re.search(r'id="(list-[^"]+)"', (await admin.get("/")).text)[1] for _ in range(2)}  # type: ignore[index]
+    assert len(ids) == 2
+
+
+async def test_an_alert_that_left_its_tab_is_told(world: World, admin: httpx.AsyncClient) -> None:
+    wanted = {"id": "list-a", "of": "alerts", "q": "open", "known": ["01JALERT"], "total": 1}
+    async with admin.stream("POST", "/live", json={"tabs": [{"list": wanted}]}) as answer:
+        await next_with(frames(answer), "1 row no longer matches")
+
+
+async def test_a_stream_ends_with_the_session_however_busy_it_is(
+    world: World, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_AT_SESSION", timedelta(0))
+    host_id = await world.enroll("laptop", always_on=False)
+    async with admin.stream("POST", "/live", json=tab(host_id)) as answer:
+        told = frames(answer)
+        await next_with(told, "never connected")
+        await admin.post("/logout")
+        await world.hello(host_id)
+        async with asyncio.timeout(WAIT_SECONDS):
+            assert not any("dot-online" in str(frame) for frame in [one async for one in told])
 
 
 async def test_streams_end_with_the_process(world: World, admin: httpx.AsyncClient) -> None:

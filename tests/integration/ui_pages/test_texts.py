@@ -64,6 +64,7 @@ async def test_chip_stands_only_at_hosts_expected_around_the_clock(
     chip = 'title="Expected online 24×7 — offline raises an alert">24×7<'
     fleet = await page(admin, "/")
     assert fleet.count(chip) == 1
+    assert fleet.count("24×7<") == 1
     assert chip in await page(admin, f"/hosts/{server}")
     assert chip not in await page(admin, f"/hosts/{laptop}")
 
@@ -79,6 +80,15 @@ async def test_presence_form(world: World, admin: httpx.AsyncClient, always_on: 
     assert ("checked" in box[0]) == always_on
     assert HELP in text_of(host)
     assert re.search(r"<button[^>]*>Save presence</button>", host)
+
+
+async def test_a_dot_stands_only_at_a_host_that_is_so(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    """The counts above the list are of every state, and have shapes of their own."""
+    await world.enroll("tablet", always_on=False)
+    fleet = await page(admin, "/")
+    assert set(re.findall(r"dot-[a-z-]+", fleet)) == {"dot-never-seen"}
 
 
 async def test_no_host_and_no_alert(admin: httpx.AsyncClient) -> None:
