@@ -20,7 +20,7 @@ from libs.common.events.job import (
     JobStatus,
 )
 from libs.common.protocol import RunStatus
-from tests.unit.jobs.world import HOME, MINUTE, NINE, SECOND, World, attempt_id, record
+from tests.unit.jobs.world import HOME, MAIL, MINUTE, NINE, SECOND, World, attempt_id, record
 
 FIRST, SECOND_TRY, THIRD, FOURTH = (attempt_id(number) for number in (1, 2, 3, 4))
 HOUR = timedelta(hours=1)
@@ -140,6 +140,21 @@ def test_a_withdrawn_attempt_that_is_accepted_after_all_is_cancelled_there() -> 
     assert attempt_id(fire=NINE + HOUR) not in world.run_ids(), "its host is not free yet"
     world.finish(SECOND_TRY, "cancelled")
     assert world.run_ids()[-1] == attempt_id(fire=NINE + HOUR)
+
+
+def test_abandoned_stands_against_a_started_and_gives_way_to_a_reported_end() -> None:
+    world = World(record(source_groups=(HOME, MAIL)))
+    world.connect()
+    world.fire()
+    world.decline(FIRST)
+    world.change(source_groups=(MAIL,))
+    assert world.status(FIRST) == "abandoned"
+    world.start(FIRST)
+    assert world.status(FIRST) == "abandoned"
+    assert not world.of(JobStarted)
+    world.finish(FIRST)
+    assert world.status(FIRST) == "succeeded"
+    assert world.last(JobFinished).job_id == FIRST
 
 
 def test_terminal_states_stand_against_a_later_started() -> None:
