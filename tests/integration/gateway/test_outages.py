@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from libs.common.clock import SystemClock
 from libs.common.errors import StoreBroken, StoreLocked
 from libs.common.events.agent import (
     AgentHello,
@@ -20,6 +21,7 @@ from libs.common.events.agent import (
 from libs.common.testing.fake_agent import FakeAgent
 from services.gateway import store
 from services.gateway.app import Gateway, build
+from services.gateway.connections import State
 from services.gateway.pulse import Pulse
 from services.gateway.settings import GatewaySettings
 from tests.integration.gateway.conftest import HEARTBEAT, World
@@ -126,6 +128,31 @@ async def test_hello_while_the_bus_is_away_is_4503(world: World) -> None:
         listening = gateway.hub.ready
         await listening.wait()
         await agent.connect()
+
+
+async def test_r18_a_hello_is_welcomed_once_it_is_in_the_log(world: World) -> None:
+    """The bus goes away between dial and hello; nobody is welcomed before it is back."""
+    gateway = await world.start_gateway(offline_after=timedelta(seconds=30))
+    async with await world.new_agent(gateway) as agent:
+        await agent.connect()
+        await agent.abort()
+        while gateway.hub.all:
+            await asyncio.sleep(0)
+        await agent.dial()
+        while not gateway.hub.all:
+            await asyncio.sleep(0)
+        await gateway.service.read(lambda _: None)  # After the one that says whose token it is.
+        world.nats.stop()
+        await agent.hello()
+        (connection,) = gateway.hub.all
+        while connection.state is State.GREETING:
+            await asyncio.sleep(0)
+        back = SystemClock().now()
+        world.nats.start()
+        welcome = await agent.wait_for("welcome")
+        assert datetime.fromisoformat(welcome["server_time"]) > back
+    await world.refollow()
+    await world.wait_event(AgentHello, where=lambda told: told.session == welcome["session"])
 
 
 async def test_r10_listening_and_a_beat_after_every_return_of_the_bus(world: World) -> None:
