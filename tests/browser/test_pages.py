@@ -29,6 +29,19 @@ async def test_two_tabs_with_two_hosts_stay_apart(world: World, page: Page) -> N
     await expect(other.locator(".host-mode")).to_have_text("intermittent")
 
 
+async def test_a_query_that_is_wrong_takes_nothing_from_the_other_tabs(
+    world: World, page: Page
+) -> None:
+    host_id = await world.enroll("web-3")
+    await open_page(world, page, "/")
+    wrong = await page.context.new_page()
+    await open_page(world, wrong, "/?q=state:wrong")
+    await expect(wrong.get_by_role("alert")).to_contain_text("is none of")
+    await world.hello(host_id)
+    await expect(page.locator(f"[data-host='{host_id}'] .dot-online")).to_be_visible()
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
 async def test_reasons_that_are_read_stay_open_as_new_ones_come(world: World, page: Page) -> None:
     host_id = await world.enroll("laptop", always_on=False)
     session = await world.hello(host_id)

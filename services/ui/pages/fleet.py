@@ -78,7 +78,7 @@ class FleetPages(Controller):
         return await show(
             request, "fleet.html", status=status, problem=problem, asked=asked, shown=shown,
             rows=await _rows(site, request, shown), chips=chips(asked.query, shown.counts),
-            list_id=list_id, live={"list": {"id": list_id, **_list_want(asked, shown)}},
+            list_id=list_id, live={} if problem else _list_want(list_id, asked, shown),
         )  # fmt: skip
 
     @post("/hosts/bulk", guards=[page("operator"), same_origin], status_code=303)
@@ -103,8 +103,8 @@ class FleetPages(Controller):
         return to(back, f"{said}-some" if saved.failed else said, n=saved.now, k=saved.failed)
 
 
-def _list_want(asked: Asked, shown: Shown) -> dict[str, object]:
-    return {"of": "hosts", "q": asked.text, "total": shown.total}
+def _list_want(list_id: str, asked: Asked, shown: Shown) -> dict[str, object]:
+    return {"list": {"id": list_id, "of": "hosts", "q": asked.text, "total": shown.total}}
 
 
 def _back(fields: forms.Fields) -> str:
