@@ -7,6 +7,7 @@ schedule, so that a newcomer can run a real backup from the page at once.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from libs.common.bus import child_shim
 from libs.common.errors import RemoteError, Unavailable
 from libs.common.ids import new_secret
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from cli.up import Up
 
 RESTART_SECONDS = 2.0
+STOP_SECONDS = 2.0
+SHIM = Path(child_shim.__file__)
 INSTALLED = ("-P", "-m", "cli")  # Not a folder of that name where we happen to stand.
 TAR = "tar -czf {target}.tar.gz {includes}"
 SAMPLE = {
@@ -40,8 +44,9 @@ async def enrol_this_machine(up: Up) -> None:
         if not (state / "identity.json").exists():
             token = (await _post(api, "/enrollment-tokens", {"always_on": True}))["token"]
             await _enroll(up, state, token)
-            await _configure(api, _only_host(await _get(api, "/hosts")), folder)
-    print("  host    this machine is enrolled; its agent runs (dormice agent logs)", flush=True)
+            await _configure(api, _host_id(state), folder)
+    print(f"  host    this machine is enrolled; its agent runs: dormice agent logs --state {state}",
+          flush=True)  # fmt: skip
     await _keep_running(_agent("run", state=state), engine | {"DORMICE_AGENT_LOG_LEVEL": "warning"})
 
 
@@ -63,10 +68,6 @@ def _api(up: Up) -> httpx.AsyncClient:
     )
 
 
-async def _get(api: httpx.AsyncClient, path: str) -> Any:
-    return _checked(await api.get(path))
-
-
 async def _post(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
     return _checked(await api.post(path, json=body))
 
@@ -78,8 +79,9 @@ def _checked(answer: httpx.Response) -> Any:
     raise RemoteError("setup", f"{body.get('title')}: {body.get('detail')}")
 
 
-def _only_host(page: dict[str, Any]) -> str:
-    return str(page["items"][-1]["id"])
+def _host_id(state: Path) -> str:
+    """Return who this machine has become; other hosts may have been there before."""
+    return str(json.loads((state / "identity.json").read_text("utf-8"))["host_id"])
 
 
 async def _configure(api: httpx.AsyncClient, host: str, folder: Path) -> None:
@@ -119,15 +121,34 @@ async def _enroll(up: Up, state: Path, token: str) -> None:
 
 
 async def _keep_running(command: list[str], environment: dict[str, str]) -> None:
-    """Run the agent, again should it end; end it in order when cancelled."""
+    """Run the agent, again should it end; end it in order when cancelled.
+
+    It dies with us, however we die: the next `up` starts its own.
+    """
     while True:
-        process = await asyncio.create_subprocess_exec(
-            *command, env={**os.environ, **environment}, start_new_session=True
-        )
+        read_fd, watch_fd = os.pipe()
         try:
-            await process.wait()
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), str(read_fd), *command,
+                env={**os.environ, **environment}, start_new_session=True, pass_fds=(read_fd,),
+            )  # fmt: skip
+            try:
+                await process.wait()
+            finally:
+                await _end(process)
         finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-                await asyncio.wait_for(process.wait(), 3)
+            os.close(read_fd)
+            os.close(watch_fd)
         await asyncio.sleep(RESTART_SECONDS)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask it to end, then insist."""
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
