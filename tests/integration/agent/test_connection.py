@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from websockets.frames import CloseCode as WebSocketCode
 
 from agent.app import Agent
@@ -76,6 +77,23 @@ async def test_an_unknown_token_is_tried_for_ever(rig: Rig, gateway: ScriptedGat
         await state_is(agent, "waiting")
         gateway.token = TOKEN
         await gateway.welcomed()
+
+
+@pytest.mark.parametrize("code", [CloseCode.UNKNOWN_TOKEN, CloseCode.NO_COMMON_PROTOCOL])
+async def test_who_is_not_known_tries_slowly(rig: Rig, gateway: ScriptedGateway, code: int) -> None:
+    gateway.refuse = (code, "no")
+    async with rig.agent(token_retry="10m", **QUIET) as agent:
+        await state_is(agent, "waiting")
+        waits = (agent.files.find_status() or {})["connection"]["seconds"]
+    assert 300 <= waits <= 600
+
+
+async def test_the_counter_grows_when_the_clock_is_set_back(rig: Rig) -> None:
+    counters = []
+    for start in (datetime(2026, 6, 15, tzinfo=UTC), datetime(2025, 6, 15, tzinfo=UTC)):
+        async with rig.agent(OffsetClock(start), **QUIET):
+            counters.append((await rig.gateway.welcomed()).hello.connection or 0)
+    assert counters[1] == counters[0] + 1
 
 
 async def test_a_replaced_agent_goes_above_the_winner(rig: Rig, gateway: ScriptedGateway) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,25 @@ async def test_r15_a_job_that_a_killed_agent_had_is_told_and_never_begun_again(
         assert (await line.expect(JobAccepted)).state == "interrupted"
     assert line.seen(JobStarted) == []
     assert not rig.repository.exists()
+
+
+async def test_r15_accepted_ids_are_kept_for_45_days(rig: Rig) -> None:
+    now = SystemClock().now()
+    hour = timedelta(hours=1)
+    store = AgentStore(rig.state / "agent.db")
+    for name, ended_at in (
+        ("young", now - timedelta(days=45) + hour),
+        ("old", now - timedelta(days=45) - hour),
+    ):
+        job = Job(name, None, 1, None, "group-1", None, alone=False, state=ACCEPTED)
+        Ledger(store).add_job(job, ended_at - hour)
+        Ledger(store).set_state(name, "succeeded", ended_at)
+    store.close()
+    async with rig.agent() as agent:
+        line = await rig.ready()
+        await line.send(manual("young"))
+        assert (await line.expect(JobAccepted)).state == "succeeded"
+        assert agent.machine.ledger.find_job("old") is None
 
 
 async def test_r18_kill_9_after_the_end_loses_no_result(rig: Rig) -> None:

@@ -113,6 +113,12 @@ def test_a_crash_between_two_writes_leaves_neither(store: AgentStore) -> None:
     assert spool.append(fired()) == 1
 
 
+def test_r18_what_was_written_survives_a_power_cut(store: AgentStore) -> None:
+    """As SQLite promises it: a log ahead, synced at every commit (2 is FULL)."""
+    assert [tuple(row) for row in store.rows("PRAGMA synchronous")] == [(2,)]
+    assert [tuple(row) for row in store.rows("PRAGMA journal_mode")] == [("wal",)]
+
+
 def test_a_disk_that_refuses_is_said_so(store: AgentStore) -> None:
     """Outside a transaction, too: whoever writes hears one kind of error."""
     store.rows("PRAGMA query_only = ON")
