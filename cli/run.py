@@ -40,7 +40,7 @@ def run_service(name: str, data: Path | None, config_file: Path | None, level: s
         asyncio.run(_set_up(settings, name))
     else:
         own = settings_class(name).load(config_file, data=data)
-        asyncio.run(_run(name, own, settings))
+        asyncio.run(_run(name, own, settings, HealthSettings.load(config_file)))
 
 
 async def _set_up(settings: BusSettings, user: str) -> None:
@@ -52,7 +52,7 @@ async def _set_up(settings: BusSettings, user: str) -> None:
         await bus.close()
 
 
-async def _run(name: str, own: object, settings: BusSettings) -> None:
+async def _run(name: str, own: object, settings: BusSettings, health: HealthSettings) -> None:
     if settings.require_durable:
         await require_durable(settings.nats_monitor_url)
     bus = make_bus(settings, name)
@@ -68,7 +68,7 @@ async def _run(name: str, own: object, settings: BusSettings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     try:
-        await _with_health(name, service)
+        await _with_health(name, service, health)
     finally:
         await cancel(asking)
         await bus.close()
@@ -81,12 +81,12 @@ async def _learn_durability(bus: NatsBus, monitor_url: str | None) -> None:
         await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
-async def _with_health(name: str, service: Runnable) -> None:
+async def _with_health(name: str, service: Runnable, settings: HealthSettings) -> None:
     """Run the service, and beside it /healthz, /readyz and /metrics, unless its own listener has
     them."""
     listener = None
     if name not in ("gateway", "ui"):
-        listener = make_listener(loop_of(service), HealthSettings.load())
+        listener = make_listener(loop_of(service), settings)
     if listener is not None:
         await listener.start()
     try:

@@ -236,6 +236,19 @@ async def test_up_names_a_wrong_setting_in_one_line(
     assert line.startswith(f"dormice: {variable}: ")
 
 
+async def test_the_file_has_a_say_in_where_a_service_tells_its_health(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "dormice.toml"
+    file.write_text('health_listen = "nowhere"\n')
+    bus = {key: value for key, value in on(nats, "jobs").items() if key != "DORMICE_HEALTH_LISTEN"}
+    code, (line,) = await dormice(
+        "run", "jobs", "--data", str(tmp_path), "--config", str(file), **bus
+    )
+    assert code == 1
+    assert line.startswith("dormice: DORMICE_HEALTH_LISTEN: ")
+
+
 @pytest.mark.parametrize(("service", "variable", "value"), [
     ("alerting", "DORMICE_STALE_AFTER", "soon"), ("gateway", "DORMICE_OFFLINE_AFTER", "0s"),
     ("gateway", "DORMICE_HEARTBEAT_INTERVAL", "-5s"), ("gateway", "DORMICE_GATEWAY_ID", "a.b"),
