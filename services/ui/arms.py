@@ -20,9 +20,7 @@ WAIT_SECONDS = 1.0
 
 async def with_places(site: Site, hosts: Sequence[HostView], actor: Actor) -> tuple[HostView, ...]:
     """Return the hosts with the state of their catch-up as its owner has it, where it answers."""
-    asked = [
-        host.id for host in hosts if host.catch_up and host.catch_up.state in ("queued", "waiting")
-    ]
+    asked = [host.id for host in hosts if host.catch_up and host.catch_up.state != "settling"]
     if not asked:
         return tuple(hosts)
     found = await asyncio.gather(*(_arm(site, host_id, actor) for host_id in asked[:MOST_ASKED]))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from libs.common.clock import SystemClock
 from libs.common.runs import job_id, run_id
 from libs.common.testing.fake_agent import FakeAgent
+from libs.common.testing.nats import NatsServer
 from tests.integration.system.stack import Host, Stack
 
 YEARLY = "0 0 1 1 *"
@@ -100,6 +104,38 @@ async def test_r13_no_repository_ends_the_catch_up_with_that_reason(stack: Stack
         return any("repository" in decision["text"] for decision in await stack.decisions(host))
 
     await stack.until(skipped, "skipped: no repository")
+
+
+@pytest_asyncio.fixture
+async def patient_stack(nats: NatsServer, tmp_path: Path) -> AsyncIterator[Stack]:
+    """One in which a silent host counts as connected for long."""
+    stack = await Stack.start(nats, tmp_path / "data", offline_after="1m", agent_offline_floor="1m")
+    try:
+        yield stack
+    finally:
+        for host in stack.hosts.values():
+            await host.agent.abort()
+        await stack.down()
+
+
+async def test_r16_a_run_that_could_not_be_sent_goes_out_after_the_next_hello(
+    patient_stack: Stack,
+) -> None:
+    stack = patient_stack
+    laptop = await stack.add_host("laptop-7", always_on=False, cron=YEARLY)
+    await laptop.agent.abort()
+
+    async def failed() -> bool:
+        rules = [decision["rule"] for decision in await stack.decisions(laptop)]
+        return rules.count("R16") == 2  # That of jobs, and that of catch-up.
+
+    await stack.until(failed, "nobody takes the run")
+    assert (await stack.host(laptop))["catch_up"]["state"] != "running"
+    await stack.connect(laptop)
+    await succeed(laptop.agent, await laptop.agent.wait_for("run"))
+    await until_idle(stack, laptop)
+    (job,) = await stack.jobs(laptop)
+    assert (job["attempt"], job["status"]) == (1, "succeeded")
 
 
 async def test_r15_a_fire_runs_once_whoever_starts_it(stack: Stack) -> None:
