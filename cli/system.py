@@ -21,7 +21,7 @@ from libs.common.metrics import Metrics
 log = structlog.get_logger()
 
 STOP_SECONDS = 3.0
-CLOSE_SECONDS = 0.5
+CLOSE_SECONDS = 0.25
 READY_POLL_SECONDS = 0.02
 STUCK_AFTER = 3  # tries of 5 s each
 

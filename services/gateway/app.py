@@ -36,7 +36,7 @@ from services.gateway.sockets import AgentSocket
 log = structlog.get_logger()
 
 AGENT_PATH = "/agent/v1"
-GOODBYE_SECONDS = 1.5
+GOODBYE_SECONDS = 1.0
 CLOSING_SECONDS = 1.0
 
 
