@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from libs.common.clock import to_rfc3339
-from libs.common.events.agent import AgentSynced
+from libs.common.events.agent import AgentHello, AgentSynced
 from libs.common.events.host import HostEnrolled, HostRemoved
 from libs.common.events.job import (
     JobAbandoned,
@@ -345,6 +345,16 @@ def test_a_host_cannot_end_the_job_of_another() -> None:
     for event in (world.started(FIRST), world.finished(FIRST)):
         world.publish(event.model_copy(update={"host_id": "h2"}))
     assert world.status(FIRST) == "running"
+
+
+def test_a_host_cannot_list_the_job_of_another() -> None:
+    world = running_world()
+    world.connect("S2")
+    world.publish(
+        HostEnrolled(host_id="h2", record=record(id="h2")),
+        AgentHello(host_id="h2", session="S9", gateway="gw-1", running=(FIRST,)),
+    )
+    assert world.status(FIRST) == "interrupted"
 
 
 # -- times and the bucket --------------------------------------------------------------------------
