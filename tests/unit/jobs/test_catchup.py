@@ -119,6 +119,14 @@ def test_r16_the_session_ends_before_the_agent_accepts() -> None:
     assert world.job(FIRST)["attempt"] == 1
 
 
+def test_r16_undeliverable_is_told_once_per_session() -> None:
+    world = laptop()
+    world.request()
+    world.answer(ok=False, reason="not_connected")
+    world.offline()
+    assert [event.arm_id for event in world.of(JobUndeliverable)] == ["S1"]
+
+
 def test_a_host_that_is_always_on_by_now_gets_it_at_its_hello() -> None:
     world = laptop()
     world.request()
