@@ -113,10 +113,11 @@ class Oracle:
         expected = self._presence(agent)
         if expected == "online":
             self._expect(found == 0, f"R5: {record.name} is back and has an agent_offline")
-        start, left = world.truth.period_start, agent.left_at
-        if expected != "offline" or start is None or left is None:
+        left = agent.left_at
+        if expected != "offline" or left is None:
             return
-        silence = world.now - max(start, left)
+        muted_until = world.truth.muted.get((record.id, "agent_offline"), left)
+        silence = world.truth.longest_silence(left, muted_until)
         floor = timedelta(seconds=record.thresholds.offline_seconds or 0) or world.pace.floor
         if silence < floor - self.slack:
             self._expect(found == 0, f"R5: {record.name} is told of too early ({silence})")

@@ -23,7 +23,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.store_hosts import Token
 
 if TYPE_CHECKING:
-    from cli.simulator.agent import Agent
+    from cli.simulator.sleeper import Sleeper
     from cli.simulator.world import World
 
 SECOND = timedelta(seconds=1)
@@ -33,7 +33,7 @@ SECOND = timedelta(seconds=1)
 class Link:
     """One connection. `heard_at` is the server's time of the last frame other than a heartbeat."""
 
-    agent: Agent
+    agent: Sleeper
     gateway: str
     session: str
     welcomed: bool = False
@@ -66,7 +66,7 @@ class Shell:
 
     # --- hello
 
-    def dial(self, agent: Agent, hello: Hello) -> Link | None:
+    def dial(self, agent: Sleeper, hello: Hello) -> Link | None:
         """Take a hello; None if nobody listens. The agent hears what became of it."""
         if not self.is_listening:
             return None

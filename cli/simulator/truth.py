@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cli.simulator.agent import Agent
     from cli.simulator.node import Node
     from cli.simulator.shell import Shell
+    from cli.simulator.sleeper import Sleeper
     from cli.simulator.world import World
 
 FOREVER = timedelta(days=10_000)
@@ -64,6 +64,7 @@ class Truth:
 
     world: World
     listening: set[str] = field(default_factory=set)
+    periods: list[tuple[datetime, datetime]] = field(default_factory=list)
     period_start: datetime | None = None
     dark_since: datetime | None = None
     gate_since: datetime | None = None
@@ -94,11 +95,24 @@ class Truth:
         self.listening.add(shell.settings.gateway_id)
 
     def stopped_listening(self, shell: Shell) -> None:
+        was_listening = bool(self.listening)
         self.listening.discard(shell.settings.gateway_id)
-        if not self.listening:
+        if was_listening and not self.listening:
             self.dark_since = self.world.now
+            if self.period_start is not None:
+                self.periods.append((self.period_start, self.world.now))
 
-    def executes(self, agent: Agent, job: str) -> None:
+    def longest_silence(self, left: datetime, judged_after: datetime) -> timedelta:
+        """Return how long somebody who left was silent within one unbroken period, at the most.
+
+        Periods that ended before `judged_after` led to what an operator has resolved since.
+        """
+        now = self.world.now
+        spans = [*self.periods, (self.period_start or now, now)]
+        after = max(left, judged_after)
+        return max(until - max(since, left) for since, until in spans if until >= after)
+
+    def executes(self, agent: Sleeper, job: str) -> None:
         """R15 at the agent: nothing is executed twice, and one at a time."""
         self.counts["runs"] += 1
         if job in self.executed:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from libs.common.logging import configure, get_logger
 from libs.common.settings import SettingsError
@@ -25,6 +26,7 @@ def _root_as_before() -> Iterator[None]:
             handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def test_secrets_are_cut_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
