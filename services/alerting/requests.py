@@ -53,9 +53,9 @@ class Requests:
         self.verbs = {
             "acknowledge": Verb(self.on_acknowledge, Acknowledge, role="operator"),
             "resolve": Verb(self.on_resolve, AlertId, role="operator"),
-            "get_alert": Verb(self.on_get_alert, AlertId, reads_only=True),
-            "list_alerts": Verb(self.on_list_alerts, ListAlerts, reads_only=True),
-            "forecast": Verb(self.on_forecast, Forecast, reads_only=True),
+            "get_alert": Verb(self.on_get_alert, AlertId),
+            "list_alerts": Verb(self.on_list_alerts, ListAlerts),
+            "forecast": Verb(self.on_forecast, Forecast),
         }
 
     def on_acknowledge(self, tx: Tx, actor: Actor, wanted: Acknowledge) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class CatchupMachine(Machine):
             ADMIT: progress.on_admit,
             FORGET: self.on_forget_due,
         }
-        self.verbs = {"get_arm": Verb(self.on_get_arm, ArmOf, reads_only=True)}
+        self.verbs = {"get_arm": Verb(self.on_get_arm, ArmOf)}
 
     # -- start -------------------------------------------------------------------------------------
 

@@ -215,9 +215,9 @@ def _shown(job: Job) -> dict[str, Any]:
 VERBS = {
     "backup": Verb(on_backup, BackupOf, role="operator"),
     "cancel": Verb(on_cancel, JobOf, role="operator"),
-    "log": Verb(on_log, JobOf, reads_only=True),
-    "get_job": Verb(on_get_job, JobOf, reads_only=True),
-    "list_jobs": Verb(on_list_jobs, JobsOf, reads_only=True),
+    "log": Verb(on_log, JobOf),
+    "get_job": Verb(on_get_job, JobOf),
+    "list_jobs": Verb(on_list_jobs, JobsOf),
 }
 
 

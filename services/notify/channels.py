@@ -175,9 +175,9 @@ def verbs(vault: Vault, allowed: Sequence[Network]) -> dict[str, Verb]:
         "patch_channel": Verb(handlers.patch, PatchChannel, "admin"),
         "delete_channel": Verb(handlers.delete, OfChannel, "admin"),
         "test_channel": Verb(handlers.test, OfChannel, "admin"),
-        "list_channels": Verb(handlers.list_all, NoArguments, reads_only=True),
-        "get_channel": Verb(handlers.get, OfChannel, reads_only=True),
-        "deliveries": Verb(handlers.deliveries, ListDeliveries, reads_only=True),
+        "list_channels": Verb(handlers.list_all, NoArguments),
+        "get_channel": Verb(handlers.get, OfChannel),
+        "deliveries": Verb(handlers.deliveries, ListDeliveries),
     }
 
 

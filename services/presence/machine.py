@@ -88,8 +88,8 @@ class PresenceMachine(Machine):
             PUT_LAST_SEEN: sessions.on_put_last_seen_due,
         }
         self.verbs = {
-            "timeline": Verb(self.on_timeline, TimelineOf, reads_only=True),
-            "get_session": Verb(self.on_get_session, SessionOf, reads_only=True),
+            "timeline": Verb(self.on_timeline, TimelineOf),
+            "get_session": Verb(self.on_get_session, SessionOf),
         }
         self.live = {"dormice-live.beat.*": gateways.on_beat}
 

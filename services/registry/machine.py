@@ -83,8 +83,8 @@ class RegistryMachine(Machine):
 
 def _host_verbs() -> dict[str, Verb]:
     return {
-        "get_host": Verb(hosts.on_get_host, args.OfHost, reads_only=True),
-        "list_hosts": Verb(hosts.on_list_hosts, args.ListHosts, reads_only=True),
+        "get_host": Verb(hosts.on_get_host, args.OfHost),
+        "list_hosts": Verb(hosts.on_list_hosts, args.ListHosts),
         "patch_host": Verb(hosts.on_patch_host, args.PatchHost, "operator"),
         "set_mode": Verb(hosts.on_set_mode, args.SetMode, "operator"),
         "remove_host": Verb(hosts.on_remove_host, args.OfHost, "admin"),
@@ -114,8 +114,8 @@ def _secret_verbs(vault: Vault) -> dict[str, Verb]:
         "rotate_token": Verb(rotate, args.OfHost, "admin"),
         # The rest is for services: the handlers ask for the system itself.
         "enroll": Verb(enrollment.on_enroll, args.Enroll, "admin"),
-        "find_token": Verb(agent_tokens.on_find_token, args.FindToken, "admin", reads_only=True),
-        "repository": Verb(repository, args.OfHost, "admin", reads_only=True),
+        "find_token": Verb(agent_tokens.on_find_token, args.FindToken, "admin"),
+        "repository": Verb(repository, args.OfHost, "admin"),
     }
 
 

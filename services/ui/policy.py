@@ -7,7 +7,7 @@ two services have not caught up with each other yet, what would contradict is no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -175,7 +175,8 @@ def _threshold(own_seconds: int | None, fleet: timedelta) -> Threshold:
 @dataclass(frozen=True, slots=True)
 class Silence:
     """What the next alert of a host depends on. `observed_since`: start of the present unbroken
-    period with a listening gateway, None: none listens. `told`: kinds that are open already."""
+    period with a listening gateway, None: none listens. `told`: kinds that are open already.
+    `muted_until`: kinds that an operator has just resolved, and until when nothing is raised."""
 
     status: str
     always_on: bool
@@ -184,6 +185,7 @@ class Silence:
     observed_since: datetime | None
     has_schedule: bool
     told: frozenset[str] = frozenset()
+    muted_until: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def next_alert(host: Silence, thresholds: Mapping[str, Threshold]) -> NextAlert | None:
@@ -199,4 +201,5 @@ def next_alert(host: Silence, thresholds: Mapping[str, Threshold]) -> NextAlert 
         kind, start, after = AlertKind.STALE_SCHEDULE, host.last_backup_at, "stale"
     if kind in host.told:
         return None
-    return NextAlert(kind.value, start + thresholds[after].value)
+    due = start + thresholds[after].value
+    return NextAlert(kind.value, max(due, host.muted_until.get(kind, due)))

@@ -62,7 +62,7 @@ def list_decisions(tx: Tx, _: Actor, wanted: DecisionsOf) -> list[dict[str, Any]
     return found
 
 
-DECISIONS = Verb(list_decisions, DecisionsOf, reads_only=True)
+DECISIONS = Verb(list_decisions, DecisionsOf)
 
 
 async def answer_call(service: Service, verb: str, data: bytes) -> bytes:

@@ -13,7 +13,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -33,6 +33,7 @@ from libs.common.store.database import savepoint, transaction
 log = structlog.get_logger()
 
 DUE_PER_STEP = 1000
+FAILED_AGAIN = timedelta(minutes=10)
 _FAMILIES_BY_FIRST_TOKEN = frozenset({"audit", "dead"})
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -225,6 +226,7 @@ class Core:
             self._run_one(tx, *row)
 
     def _run_one(self, tx: Tx, kind: str, key: str, due_at: int) -> None:
+        """What fails is looked at again later: a fault of ours must not end what it watches."""
         tx.unschedule(kind, key)
         mark = tx.mark()
         try:
@@ -235,6 +237,7 @@ class Core:
                 raise
             tx.back_to(mark)
             log.exception("deadline_failed", service=self.machine.name, kind=kind, key=key)
+            tx.schedule(kind, key, tx.now + FAILED_AGAIN)
             tx.decide(key, "deadline_failed", f"{kind}: {type(error).__name__}: {error}"[:300])
 
     def _next_due(self, step: Step) -> None:

@@ -41,12 +41,11 @@ Buckets = Mapping[str, Mapping[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A call that a service answers. `reads_only` verbs may be answered while the bus is away."""
+    """A call that a service answers to whoever has the role."""
 
     handler: OnRequest
     arguments: type[BaseModel]
     role: Role = "viewer"
-    reads_only: bool = False
 
 
 class Machine:

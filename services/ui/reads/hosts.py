@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.common.clock import from_micros, to_micros
 from libs.common.events.host import HostRecord
@@ -24,6 +24,7 @@ from services.ui.views import (
 )
 
 MATCHES_LIMIT = 100_000
+LONGEST_MUTE = timedelta(seconds=60)
 
 _HOSTS = Source(
     columns="host.*, job.kind AS job_kind, job.status AS job_status, job.percent, job.seconds_left",
@@ -132,10 +133,19 @@ def _views(
 ) -> list[HostView]:
     ids = [host["id"] for host in found]
     told, failed, since = _told(db, ids), _failed_runs(db, ids), observed_since(db)
+    muted = _muted(db, ids, now)
     return [
-        _view(host, now, fleet, since, told.get(host["id"], frozenset()), failed.get(host["id"], 0))
+        _view(
+            host, now, fleet,
+            policy.Silence(
+                host["status"], bool(host["always_on"]), moment(host["last_seen_at"]),
+                moment(host["last_backup_at"]), since, bool(host["has_schedule"]),
+                told.get(host["id"], frozenset()), muted.get(host["id"], {}),
+            ),
+            failed.get(host["id"], 0),
+        )
         for host in found
-    ]
+    ]  # fmt: skip
 
 
 def _told(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, frozenset[str]]:
@@ -148,6 +158,22 @@ def _told(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, frozenset[st
     for host_id, kind in db.execute(sql, (json.dumps(host_ids),)):
         kinds[host_id] = kinds.get(host_id, frozenset()) | {kind}
     return kinds
+
+
+def _muted(
+    db: sqlite3.Connection, host_ids: list[str], now: datetime
+) -> dict[str, dict[str, datetime]]:
+    """Return until when each host's kinds are muted, after an operator resolved them."""
+    sql = (
+        "SELECT host_id, kind, json_extract(facts, '$.muted_until') AS until FROM alert "
+        "WHERE state = 'resolved' AND resolved_at > ? AND until IS NOT NULL "
+        "AND host_id IN (SELECT value FROM json_each(?)) ORDER BY resolved_at"
+    )
+    found: dict[str, dict[str, datetime]] = {}
+    after = to_micros(now - LONGEST_MUTE)
+    for host_id, kind, until in db.execute(sql, (after, json.dumps(host_ids))):
+        found.setdefault(host_id, {})[kind] = datetime.fromisoformat(until)
+    return found
 
 
 def _failed_runs(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, int]:
@@ -163,18 +189,13 @@ def _view(
     host: sqlite3.Row,
     now: datetime,
     fleet: FleetDefaults,
-    observed: datetime | None,
-    told: frozenset[str],
+    silence: policy.Silence,
     failed_runs: int,
 ) -> HostView:
     record = HostRecord.model_validate_json(host["record"])
     thresholds = policy.thresholds_of(record, fleet)
     overdue_from = moment(host["overdue_at"])
     overdue = overdue_from is not None and overdue_from <= now
-    silence = policy.Silence(
-        host["status"], record.always_on, moment(host["last_seen_at"]),
-        moment(host["last_backup_at"]), observed, bool(host["has_schedule"]), told,
-    )  # fmt: skip
     return HostView(
         id=host["id"], name=host["name"], always_on=bool(host["always_on"]),
         status=host["status"], display=Display(host["display"]), since=moment(host["since"]),
@@ -185,7 +206,7 @@ def _view(
         clock_offset_seconds=host["clock_offset"], catch_up=_catch_up(host, now), overdue=overdue,
         overdue_since=overdue_from if overdue else None, next_fire_at=_next_fire(host, record, now),
         open_alerts=host["open_alerts"], failing=host["failing"], failed_runs=failed_runs,
-        told=told, attention=bool(host["attention"]), has_schedule=bool(host["has_schedule"]),
+        told=silence.told, attention=bool(host["attention"]), has_schedule=silence.has_schedule,
         thresholds=thresholds, next_alert=policy.next_alert(silence, thresholds),
         enrolled_at=from_micros(host["enrolled_at"]),
         has_repository=record.repository_id is not None, version=host["version"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ async def test_an_alert_is_acknowledged_and_resolved(quick: World) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
     ended = await quick.post(f"{path}/resolve")
     assert (ended["state"], ended["resolved_by"]) == ("resolved", "first admin")
+    ahead = (await quick.get(f"/hosts/{host_id}"))["next_alert"]
+    muted_for = datetime.fromisoformat(ahead["at"]) - datetime.fromisoformat(ended["resolved_at"])
+    assert muted_for == timedelta(seconds=60)
     assert (await quick.get("/alerts", state="open"))["items"] == []
     assert (await quick.get("/alerts", state="resolved"))["items"][0]["id"] == alert["id"]
     assert (await quick.get(path))["state"] == "resolved"

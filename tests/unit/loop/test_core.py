@@ -14,7 +14,7 @@ from libs.common.events.agent import AgentHello
 from libs.common.events.base import decode, encode
 from libs.common.events.host import Dead
 from libs.common.events.presence import PresenceOnline
-from libs.common.loop.core import Core
+from libs.common.loop.core import FAILED_AGAIN, Core
 from libs.common.loop.follow import LogVerdict, assess_log
 from libs.common.loop.step import Position, StoreFault
 from libs.common.loop.tx import Tx
@@ -197,6 +197,23 @@ def test_no_deadline_runs_unless_the_log_was_read_to_its_tail(core: Core) -> Non
 def test_deadline_is_due(core: Core, after: timedelta, run: int) -> None:
     core.step([message(1)], now=NOW)
     assert core.step(now=NOW + after, deadlines=True).due_run == run
+
+
+def test_a_deadline_that_fails_is_looked_at_again(core: Core) -> None:
+    core.step([message(1)], now=NOW)
+    honest = core.machine.deadlines
+
+    def broken(tx: Tx, key: str, due_at: datetime) -> None:
+        honest["quiet"](tx, key, due_at)
+        raise ZeroDivisionError
+
+    core.machine.deadlines = {"quiet": broken}
+    later = NOW + timedelta(seconds=1)
+    failed = core.step(now=later, deadlines=True)
+    assert (failed.due_run, emitted(failed)) == (1, [])
+    assert failed.next_due == later + FAILED_AGAIN
+    core.machine.deadlines = honest
+    assert len(emitted(core.step(now=later + FAILED_AGAIN, deadlines=True))) == 1
 
 
 def test_inputs_are_decided_one_by_one(core: Core) -> None:
