@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 CODE := libs services agent cli tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check style test-browser test-deploy bench fmt lock clean
+.PHONY: help setup run demo test check style test-browser test-deploy sim bench fmt lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-browser: $(READY)  ## Only the tests in a real browser
 
 test-deploy: $(READY)  ## Test the compose file on a real Docker engine
 	@$(BIN)/python -m pytest -q tests/deploy
+
+sim: $(READY)  ## Simulate weeks of a fleet: make sim SEED=7 SEEDS=20
+	@$(BIN)/dormice simulate --seed $(or $(SEED),0) --seeds $(or $(SEEDS),20)
 
 bench: $(READY)  ## Measure, and print a table of ratios
 	@$(BIN)/python -m tests.bench

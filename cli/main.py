@@ -41,6 +41,7 @@ COMMAND_FILES = (
     "cli.alert_commands",
     "cli.job_commands",
     "cli.system_commands",
+    "cli.simulator.commands",
 )
 
 

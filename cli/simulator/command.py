@@ -35,8 +35,9 @@ def _explain(console: Console, failed: Result, plan: Plan) -> None:
         console.print(f"  {trouble}", highlight=False)
     console.print(f"  then: {result.failure}", highlight=False)
     console.print(
-        f"again: make sim SEED={failed.seed} (days {plan.days:g}, hosts {plan.hosts}, "
-        f"limit {shorter.limit})", highlight=False,
+        f"again: dormice simulate --seed {failed.seed} --days {plan.days:g} --hosts {plan.hosts} "
+        f"--troubles {plan.troubles_per_day:g} --limit {shorter.limit}",
+        highlight=False, soft_wrap=True,
     )  # fmt: skip
 
 

@@ -1,0 +1,41 @@
+"""The command `dormice simulate`. The simulator is imported late."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.main import app
+
+
+@app.command()
+def simulate(
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many worlds.")] = 1,
+    hosts: Annotated[int, typer.Option("--hosts", min=1, max=200, help="Hosts in each.")] = 5,
+    days: Annotated[float, typer.Option("--days", min=0.1, help="Days that each lives.")] = 14,
+    troubles: Annotated[
+        float, typer.Option("--troubles", min=0, help="Faults and interventions a day.")
+    ] = 12,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=0, help="Only the first so many of them.")
+    ] = None,
+) -> None:
+    """Live through weeks of a simulated fleet; say which rule broke.
+
+    The services are the real ones; agents, clock and bus are simulated, and one seed decides
+    everything. Services die between any two steps, the bus goes, operators change their minds.
+    Where a rule breaks, the fewest troubles that break it are found. Exit code 1 then.
+
+    \b
+    Examples:
+      dormice simulate --seeds 20
+      dormice simulate --seed 109 --days 7
+    """
+    from cli.simulator.command import simulate as live
+    from cli.simulator.play import NO_LIMIT, Plan
+
+    plan = Plan(hosts, days, troubles, NO_LIMIT if limit is None else limit)
+    if not live(seed, seeds, plan):
+        raise typer.Exit(1)
