@@ -85,6 +85,7 @@ class Sleeper(ABC):
     synced_at: datetime | None = None
     calm_since: datetime | None = None
     edited_at: datetime | None = None
+    mode_set_at: datetime | None = None
     _watching: object = None
 
     def last_success(self, *, acknowledged: bool, group: str | None = None) -> datetime | None:

@@ -151,6 +151,7 @@ class Trouble:
     def change_mode(self, random: Random) -> None:
         found = self._some_host(random)
         if found:
+            found[0].mode_set_at = self._world.now
             self._edit(found[0], "set_mode", always_on=random.random() < 0.5)
 
     def edit_schedule(self, random: Random) -> None:
@@ -199,5 +200,6 @@ class Trouble:
             alert_id, host_id, kind = random.choice(found)
             verb = random.choice(["acknowledge", "resolve"])
             self._world.truth.disturb(verb)
-            self._world.truth.muted[host_id, kind] = self._world.now + 2 * MINUTE
+            if verb == "resolve":
+                self._world.truth.muted[host_id, kind] = self._world.now + 2 * MINUTE
             self._world.nodes["alerting"].call(verb, alert_id=alert_id)

@@ -105,12 +105,13 @@ class Truth:
     def longest_silence(self, left: datetime, judged_after: datetime) -> timedelta:
         """Return how long somebody who left was silent within one unbroken period, at the most.
 
-        Periods that ended before `judged_after` led to what an operator has resolved since.
+        Periods that ended before `judged_after` led to what an operator has ended since.
         """
         now = self.world.now
         spans = [*self.periods, (self.period_start or now, now)]
         after = max(left, judged_after)
-        return max(until - max(since, left) for since, until in spans if until >= after)
+        silences = (until - max(since, left) for since, until in spans if until >= after)
+        return max(silences, default=timedelta())
 
     def executes(self, agent: Sleeper, job: str) -> None:
         """R15 at the agent: nothing is executed twice, and one at a time."""

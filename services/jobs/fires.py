@@ -44,7 +44,7 @@ def on_fired(tx: Tx, event: AgentScheduleFired) -> None:
     store.set_judged(tx, fire)
     if verdict is FireVerdict.UNWANTED:
         _decide(tx, fire, "fire_ignored", verdict.value)
-    elif store.attempts(tx, _run(fire)):
+    elif _has_attempts(tx, fire):
         _decide(tx, fire, "fire_known", "the run of this fire has its attempts already")
     else:
         _create(tx, fire, pending=False)
@@ -62,7 +62,7 @@ def judge_fires(tx: Tx, host: Host) -> None:
             fire_time=fire.fire_time,
             received_at=tx.now,
         )
-        if store.attempts(tx, _run(fire)):
+        if _has_attempts(tx, fire):
             _decide(tx, fire, "fire_known", "the run of this fire has its attempts already")
         elif newest is not None and newest > fire.fire_time:
             _decide(tx, fire, "fire_superseded", "a newer fire of the same schedule is known")
@@ -71,6 +71,19 @@ def judge_fires(tx: Tx, host: Host) -> None:
         else:
             _create(tx, fire, pending=True)
             _decide(tx, fire, "run_pending", "nobody ran this fire: it is pending")
+
+
+def _has_attempts(tx: Tx, fire: Fire) -> bool:
+    """Say whether the fire's run is known. A job that a hello listed as running had only its id:
+    the fire that it belongs to gives it its run."""
+    run = _run(fire)
+    listed = store.find_job(tx, id_of_attempt(run, 1))
+    if listed is not None and listed.run_id is None and listed.host_id == fire.host_id:
+        store.update_job(
+            tx, listed.job_id, run_id=run, schedule_id=fire.schedule_id,
+            source_group_id=fire.source_group_id, fire_time=fire.fire_time,
+        )  # fmt: skip
+    return listed is not None or bool(store.attempts(tx, run))
 
 
 def _run(fire: Fire) -> str:

@@ -336,6 +336,19 @@ def test_a_late_fire_that_the_agent_ran_itself_needs_no_run() -> None:
     assert world.last(JobFinished).run_id is not None
 
 
+@pytest.mark.parametrize("late", [timedelta(), timedelta(minutes=3)], ids=["live", "late"])
+def test_r15_a_fire_whose_run_the_hello_listed_is_that_run(late: timedelta) -> None:
+    """An agent whose clock is ahead runs alone while its fire still looks fresh here."""
+    world = World()
+    world.hello(running=(attempt_id(),))
+    world.fire(NINE, received=NINE + late)
+    world.synced()
+    assert world.commands() == []
+    job = world.job(attempt_id())
+    assert (job["id"], job["status"], job["schedule_id"]) == (attempt_id(), "running", "s1")
+    assert job["fire_time"] is not None
+
+
 @pytest.mark.parametrize(
     ("age", "pending"),
     [
