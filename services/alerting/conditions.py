@@ -56,7 +56,7 @@ class Conditions(Facts):
             return
         at = policy.next_offline_look(state, watch, tx.now)
         tx.schedule(OFFLINE, host.id, at)
-        text = f"offline; an alert is raised if it stays away until {to_rfc3339(at)}"
+        text = f"offline; an alert is raised if it stays away for {format_duration(at - tx.now)}"
         tx.decide(host.id, "no_alert_yet", text, rule="R5", kind=OFFLINE, at=at,
                   last_seen=host.last_seen, floor=format_duration(state.floor))  # fmt: skip
 
@@ -188,7 +188,10 @@ class Conditions(Facts):
             raise_it()
             return
         tx.schedule(kind, host.id, until)
-        text = f"an operator resolved it and it still holds: raised again {to_rfc3339(until)}"
+        text = (
+            "an operator resolved it and it still holds: raised again in "
+            f"{format_duration(until - tx.now)}"
+        )
         tx.decide(host.id, "alert_muted", text, kind=kind, until=until)
 
     def mute_if_it_holds(self, tx: Tx, alert: Alert) -> datetime | None:
@@ -201,7 +204,7 @@ class Conditions(Facts):
         until = tx.now + policy.MUTED_FOR
         rows.mute(tx, host.id, alert.kind, until)
         tx.schedule(alert.kind, host.id, until)
-        text = f"if it still holds, it is raised again {to_rfc3339(until)}"
+        text = f"if it still holds, it is raised again in {format_duration(until - tx.now)}"
         tx.decide(host.id, "alert_muted", text, kind=alert.kind, until=until)
         return until
 
