@@ -32,8 +32,9 @@ LOOP = {
 }
 """What no service's comparison looks at, `*` for a whole table, and why."""
 
-NO_ALERT = ("no_alert", "no_alert_yet")
-"""Each look at a host leaves such a decision; how often alerting looks depends on its batches."""
+LOOKS = ("no_alert", "no_alert_yet", "alert_stands", "outage_goes_on")
+"""Each look that leads to nothing leaves such a decision; how often alerting looks depends on its
+batches."""
 
 BEATS = {"heard_at"}  # From the last beat.
 IGNORED: dict[str, dict[str, set[str]]] = {
@@ -147,4 +148,4 @@ async def test_r18_killed_in_a_burst_of_5000(service: str, tmp_path: Path) -> No
 
 def without_looks(rows: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
     """Return the decisions (host, what, rule) that something followed from."""
-    return Counter({row: count for row, count in rows.items() if row[1] not in NO_ALERT})
+    return Counter({row: count for row, count in rows.items() if row[1] not in LOOKS})
