@@ -100,8 +100,6 @@ class Service:
             reasons.append("bus away")
         elif not self._working:
             reasons.append("catching up with the log")
-        if self.bus.violations:
-            reasons.append("the bus denies what this service needs: its rights are out of date")
         if self._fault:
             reasons.append(self._fault)
         return reasons + self.sender.reasons_not_ready

@@ -113,13 +113,6 @@ async def cautious(tmp_path: Path) -> AsyncIterator[Running]:
         yield at_work
 
 
-async def test_who_is_denied_a_subject_is_not_ready(counting: Running) -> None:
-    assert counting.service.reasons_not_ready == []
-    counting.bus.violations = 1
-    (reason,) = counting.service.reasons_not_ready
-    assert "rights" in reason
-
-
 async def test_what_was_stored_unanswered_is_found_in_the_log_and_not_sent_again(
     counting: Running,
 ) -> None:
