@@ -130,11 +130,6 @@ class Bus(Protocol):
         """Grows by one with every (re)connect. 0 before the first."""
         ...
 
-    @property
-    def violations(self) -> int:
-        """How often the server refused us a subject; more than 0 is a fault of configuration."""
-        ...
-
     async def connect(self) -> None:
         """Return once connected; keeps trying for ever and stays connected by itself afterwards."""
         ...

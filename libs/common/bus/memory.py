@@ -80,7 +80,6 @@ class MemoryBus:
         self.user = user
         self.durable: bool | None = True
         self.generation = 0
-        self.violations = 0
         self._attached = False
         self._up = asyncio.Event()
         self._readers: list[MemoryReader] = []

@@ -86,7 +86,7 @@ class Registration:
 
 
 class Link:
-    """The connection under one user. `violations` counts refused subjects, for readiness."""
+    """The connection under one user. `violations` counts refused subjects."""
 
     def __init__(self, settings: LinkSettings) -> None:
         self.settings = settings
