@@ -44,18 +44,18 @@ class Laptop:
 
     def __init__(self, world: World, agent: Agent, random: Random) -> None:
         self._world, self._agent, self._random = world, agent, random
-        self._holiday_until = world.true
+        self._holiday_until = world.now
         world.after(random.uniform(1, 600), self._open)
 
     def _open(self) -> None:
         """Somebody opens the lid, if it is a time to work."""
-        local = self._world.true.astimezone(ZoneInfo(self._agent.zone))
+        local = self._world.now.astimezone(ZoneInfo(self._agent.zone))
         at_work = NINE <= local.hour < SIX and local.weekday() < 5
-        if self._world.true < self._holiday_until or not (at_work or self._random.random() < 0.1):
+        if self._world.now < self._holiday_until or not (at_work or self._random.random() < 0.1):
             self._world.after(self._random.uniform(0.5, 1.5) * HOUR, self._open)
             return
         if self._random.random() < 0.03:
-            self._holiday_until = self._world.true + timedelta(days=self._random.uniform(3, 12))
+            self._holiday_until = self._world.now + timedelta(days=self._random.uniform(3, 12))
         self._agent.wake_up()
         span = self._random.choice([40.0, 10 * 60, HOUR, 4 * HOUR])
         self._world.after(span * self._random.uniform(0.5, 1.5), self._close)

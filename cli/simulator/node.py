@@ -199,7 +199,7 @@ class Node:
     def wake(self, within: float | None = None) -> None:
         """Have a pass made within some seconds (None: its latency)."""
         seconds = self.latency * self.world.random.random() if within is None else within
-        self._wake_by(self.world.true + timedelta(seconds=seconds))
+        self._wake_by(self.world.now + timedelta(seconds=seconds))
 
     def _wake_by(self, moment: datetime) -> None:
         if self._wake_at is not None and self._wake_at <= moment:
@@ -227,7 +227,7 @@ class Node:
         except _Died:
             self.kill()
         if self.connected and self._next_due is not None and self._may_judge():
-            self._wake_by(max(self.world.true_of(self._next_due), self.world.true))
+            self._wake_by(max(self._next_due, self.world.now))
 
     def _pass_alive(self) -> None:
         messages = self._read_to_tail() if self.connected else []

@@ -250,11 +250,14 @@ class Oracle:
             self._expect(records[host_id].version == version, f"bucket hosts: {host_id} is old")
 
     def _judge_deliveries(self) -> None:
-        """Every alert that nothing holds back has been told once to the channel, or will be."""
+        """R7: nothing is told twice, and every alert has its message: sent, or waiting to be."""
         told = self._all("notify", "SELECT alert_ids, news, count(*) FROM delivery WHERE "
                          "news IN ('raised', 'resolved') GROUP BY alert_ids, news")  # fmt: skip
         for alert_ids, news, number in told:
             self._expect(number == 1, f"R7: {news} of {alert_ids} was told {number} times")
+        written = {row[0] for row in self._all("notify", "SELECT alert_id FROM delivery_alert")}
+        untold = set(self._world.log.buckets["alerts"]) - written
+        self._expect(not untold, f"nobody was told of {untold}")
 
     # --- asking
 

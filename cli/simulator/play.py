@@ -62,19 +62,19 @@ class _Play:
 
     def run(self) -> Result:
         world, failure = self.world, None
-        began = world.true
+        began = world.now
         try:
             world.start()
-            world.run_until(world.true + timedelta(seconds=30))
+            world.run_until(world.now + timedelta(seconds=30))
             for number in range(self.plan.hosts):
                 self._enroll(number)
             self._add_channel()
-            world.run_until(world.true + timedelta(seconds=30))
+            world.run_until(world.now + timedelta(seconds=30))
             self._live()
             world.run_until(began + timedelta(days=self.plan.days))
         except Violation as violation:
             failure = str(violation)
-        days = (world.true - began) / timedelta(days=1)
+        days = (world.now - began) / timedelta(days=1)
         happened = tuple(self.trouble.happened) if self.trouble else ()
         return Result(world.seed, days * self.plan.hosts, self.judged, happened,
                       dict(world.truth.counts), failure)  # fmt: skip
@@ -109,7 +109,7 @@ class _Play:
         self.world.registry.call(
             "create_enrollment_token", partial(self._use_token, name, zone), always_on=is_server
         )
-        self.world.run_until(self.world.true + timedelta(seconds=2))
+        self.world.run_until(self.world.now + timedelta(seconds=2))
 
     def _use_token(self, name: str, zone: str, answer: Any) -> None:
         facts = {"hostname": name, "os": "linux", "arch": "x86_64", "timezone": zone}

@@ -26,19 +26,17 @@ if TYPE_CHECKING:
     from cli.simulator.sleeper import Sleeper
     from cli.simulator.world import World
 
-SECOND = timedelta(seconds=1)
-
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """One connection. `heard_at` is the server's time of the last frame other than a heartbeat."""
+    """One connection. `heard_at` is the server's time of the last frame other than a heartbeat;
+    `hears_until` that of the very last one, once the link is cut."""
 
     agent: Sleeper
     gateway: str
     session: str
     welcomed: bool = False
     open: bool = True
-    silent: bool = False
     heard_at: datetime | None = None
     hears_until: datetime | None = None
     next_delivery: datetime | None = None
@@ -71,9 +69,7 @@ class Shell:
         if not self.is_listening:
             return None
         now = self.world.now
-        link = Link(
-            agent, self.settings.gateway_id, self.world.ids.next(now), heard_at=now, hears_until=now
-        )
+        link = Link(agent, self.settings.gateway_id, self.world.ids.next(now), heard_at=now)
         token = Token(agent.host_id, 1)
         assert hello.now is not None
         offer = Offer(link.session, token, None, hello, hello.now - now, "", now)
@@ -150,7 +146,7 @@ class Shell:
         self._in_order(link, lambda: hand_over() if link.agent.link is link else None)
 
     def _in_order(self, link: Link, what: Any) -> None:
-        soonest = self.world.true + self.world.latency()
+        soonest = self.world.now + self.world.latency()
         at = max(soonest, link.next_delivery or soonest)
         link.next_delivery = at
         self.world.at(at, lambda: what() if link.open else None)
@@ -177,7 +173,7 @@ class Shell:
         heard = link.heard_at or self.world.now
         if link.hears_until is not None and not link.open:
             return max(heard, link.hears_until)
-        if link.silent or not link.agent.is_awake:
+        if not link.agent.is_awake:
             return heard
         beat = self.settings.agent_interval
         since = max(self.world.now - heard, timedelta())

@@ -51,7 +51,7 @@ class Trouble:
         kind = self._random.choices(list(self._kinds), list(self._kinds.values()))[0]
         own = Random(self._random.getrandbits(64))  # noqa: S311  What is left out shifts nothing.
         if len(self.happened) < self._limit:
-            self.happened.append(f"{self._world.true:%Y-%m-%d %H:%M:%S} {kind.__name__}")
+            self.happened.append(f"{self._world.now:%Y-%m-%d %H:%M:%S} {kind.__name__}")
             kind(own)
         self._later()
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from cli.simulator.sleeper import Sleeper
     from cli.simulator.world import World
 
-FOREVER = timedelta(days=10_000)
-
 NEVER = {
     "alerting": {
         "R4: an intermittent host has an open agent_offline": """
@@ -60,7 +58,7 @@ NEVER = {
 
 @dataclass(eq=False)
 class Truth:
-    """The record. Times are the services' (`now`) unless they are named true."""
+    """The record of a world."""
 
     world: World
     listening: set[str] = field(default_factory=set)
@@ -71,7 +69,6 @@ class Truth:
     restless_until: datetime | None = None
     executed: set[str] = field(default_factory=set)
     muted: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    deliveries: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
 
     # --- what happens
@@ -79,12 +76,12 @@ class Truth:
     def disturb(self, what: str, lasting: timedelta = timedelta()) -> None:
         """Something happened after which the services need a while until they can be judged."""
         self.counts[what] += 1
-        until = self.world.true + lasting + self.world.pace.offline_after * 3
+        until = self.world.now + lasting + self.world.pace.offline_after * 3
         self.restless_until = max(self.restless_until or until, until)
 
     @property
     def is_quiet(self) -> bool:
-        return self.restless_until is None or self.world.true >= self.restless_until
+        return self.restless_until is None or self.world.now >= self.restless_until
 
     def began_listening(self, shell: Shell) -> None:
         if not self.listening:
@@ -131,9 +128,6 @@ class Truth:
                 same = one.run is not None and frame["job_id"] == one.job_id
                 if same and one.acknowledged and one.status.startswith("succeeded"):
                     self.world.violated(f"R15: job {one.job_id} is sent after its success")
-
-    def delivered(self, delivery_id: str) -> None:
-        self.deliveries[delivery_id] += 1
 
     # --- what must never be
 

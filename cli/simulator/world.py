@@ -1,7 +1,7 @@
-"""The simulated world: one log, one virtual clock, all services, a fleet; one seed decides it all.
+"""The simulated world: one log, one virtual clock, all services but the ui, a fleet.
 
-`true` is the world's time, which only moves on; `now` is what the services' clocks show (`skew` is
-how far somebody has set them wrong). One heap of things to do, one thread.
+One seed decides it all. `now` is what every service's clock shows; an agent's own may be wrong. One
+heap of things to do, one thread.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ class World:
     def __init__(self, seed: int, pace: Pace = QUICK, *, gateways: int = 1) -> None:
         self.seed, self.pace = seed, pace
         self.random = Random(seed)  # noqa: S311  Repeatable on purpose.
-        self.true = self.random.choice(STARTS)
-        self.skew = timedelta()
+        self.now = self.random.choice(STARTS)
         self.log = MemoryLog(dedupes=self.random.random() < 0.5)
         self.log.wake_on_append(self._on_append)
         self._readers: dict[tuple[str, str], list[Node]] = {}
@@ -117,34 +116,19 @@ class World:
 
     # --- time
 
-    @property
-    def now(self) -> datetime:
-        """What the services' clocks show."""
-        return self.true + self.skew
-
-    def true_of(self, moment: datetime) -> datetime:
-        """Return when the services' clocks will show `moment`."""
-        return moment - self.skew
-
     def at(self, moment: datetime, what: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (max(moment, self.true), next(self._order), what))
+        heapq.heappush(self._heap, (max(moment, self.now), next(self._order), what))
 
     def after(self, seconds: float, what: Callable[[], None]) -> None:
-        self.at(self.true + timedelta(seconds=seconds), what)
+        self.at(self.now + timedelta(seconds=seconds), what)
 
     def run_until(self, end: datetime) -> None:
         """Let everything happen that happens before `end`. Raises: Violation."""
         while self._heap and self._heap[0][0] <= end:
-            self.true, _, what = heapq.heappop(self._heap)
+            self.now, _, what = heapq.heappop(self._heap)
             self.steps += 1
             what()
-        self.true = end
-
-    def set_clock(self, by: timedelta) -> None:
-        """Set the services' clocks wrong, or right again; each notices within its slice."""
-        self.skew += by
-        for node in self.nodes.values():
-            node.wake(self.random.uniform(0, 15))
+        self.now = end
 
     def latency(self) -> timedelta:
         """How long something is on its way between an agent and a gateway."""
@@ -253,16 +237,13 @@ class World:
 
     def _notify(self, node: Node, effect: Effect) -> None:
         if node.up:
-            ok = self.random.random() < 0.9
-            if ok:
-                self.truth.delivered(effect.key)
-            node.end_effect(effect, {"status": 200 if ok else 503})
+            node.end_effect(effect, {"status": 200 if self.random.random() < 0.9 else 503})
 
     def on_decided(self, node: Node) -> None:
         self.truth.check(node)
 
     def violated(self, what: str) -> None:
-        raise Violation(f"seed {self.seed}, {self.true:%Y-%m-%d %H:%M:%S}: {what}")
+        raise Violation(f"seed {self.seed}, {self.now:%Y-%m-%d %H:%M:%S}: {what}")
 
     # --- agents
 

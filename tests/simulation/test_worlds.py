@@ -1,4 +1,4 @@
-"""Seeded worlds: all services, a fleet that sleeps and wakes, and everything that can go wrong."""
+"""Seeded worlds: all services but the ui, a fleet that sleeps and wakes, and everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from services.alerting import policy
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_r1_r17_hold_where_nothing_goes_wrong(seed: int) -> None:
+def test_the_rules_hold_where_nothing_goes_wrong(seed: int) -> None:
     result = play(seed, Plan(days=7, troubles_per_day=0))
     assert result.failure is None
     assert result.judged > 50
 
 
 @pytest.mark.parametrize("seed", range(100, 108))
-def test_r1_r18_hold_through_crashes_outages_and_operators(seed: int) -> None:
+def test_r18_the_rules_hold_through_crashes_outages_and_operators(seed: int) -> None:
     result = play(seed, Plan(days=7, troubles_per_day=12))
     assert result.failure is None
     assert result.judged > 10
