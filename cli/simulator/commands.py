@@ -24,9 +24,9 @@ def simulate(
 ) -> None:
     """Live through weeks of a simulated fleet; say which rule broke.
 
-    The services are the real ones, all but the ui; agents, clock and bus are simulated, and one seed decides
-    everything. Services die between any two steps, the bus goes, operators change their minds.
-    Where a rule breaks, the fewest troubles that break it are found. Exit code 1 then.
+    The services are the real ones, all but the ui; agents, clock and bus are simulated, and one
+    seed decides everything. Services die between any two steps, the bus goes, operators change
+    their minds. Where a rule breaks, the fewest troubles that break it are found. Exit code 1 then.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Seeded worlds: all services but the ui, a fleet that sleeps and wakes, and everything that can go wrong."""
+"""Seeded worlds: all services but the ui, a fleet that sleeps, and all that can go wrong."""
 
 from __future__ import annotations
 
