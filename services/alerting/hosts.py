@@ -7,12 +7,13 @@ from dataclasses import replace
 from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced, OfflineReason
 from libs.common.events.host import HostFact, HostRecord, HostRemoved
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, outage, policy, store
+from libs.common.sessions import HelloVerdict, assess_hello
+from services.alerting import alerts, outage, store
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
 from services.alerting.conditions import OFFLINE, STALE, Conditions
-from services.alerting.policy import HelloVerdict, Status
+from services.alerting.policy import Status
 from services.alerting.settings import AlertingSettings
 from services.alerting.store import Host
 from services.alerting.watch import Watchers
@@ -76,12 +77,8 @@ class Hosts:
         host = store.find_host(tx, event.host_id) or Host(event.host_id, event.host_id)
         if host.removed:
             return
-        verdict = policy.assess_hello(
-            host.connection,
-            event.connection,
-            known=store.is_known_session(tx, host.id, event.session),
-            first=host.session is None,
-        )
+        known = store.is_known_session(tx, host.id, event.session)
+        verdict = assess_hello(host.connection, event.connection, known=known)
         if verdict is HelloVerdict.KNOWN:
             return
         store.remember_session(tx, host.id, event.session)

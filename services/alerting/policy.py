@@ -188,22 +188,3 @@ def stale_message(age: timedelta, threshold: timedelta) -> str:
 
 
 # -- sessions ------------------------------------------------------------------------------------
-
-
-class HelloVerdict(Enum):
-    """What a hello means for a host."""
-
-    NEWER = "the first session, or a newer one"
-    KNOWN = "this session has said hello before"
-    OLDER = "an older connection came late, or its counter is taken"
-
-
-def assess_hello(
-    live_connection: int | None, connection: int | None, *, known: bool, first: bool
-) -> HelloVerdict:
-    """Say whether a hello opens a newer session than the live one (R3); see presence."""
-    if known:
-        return HelloVerdict.KNOWN
-    if first or live_connection is None or connection is None or connection > live_connection:
-        return HelloVerdict.NEWER
-    return HelloVerdict.OLDER

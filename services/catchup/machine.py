@@ -36,8 +36,8 @@ from libs.common.events.job import (
 )
 from libs.common.loop.machine import Buckets, Machine, Verb
 from libs.common.loop.tx import Tx
-from services.catchup import arms, outcomes, policy, store
-from services.catchup.policy import HelloVerdict
+from libs.common.sessions import HelloVerdict, assess_hello
+from services.catchup import arms, outcomes, store
 from services.catchup.progress import (
     ADMIT,
     FLEET,
@@ -131,24 +131,22 @@ class CatchupMachine(Machine):
         host = store.find_host(tx, event.host_id)
         if host is None or host.record.removed:
             return
-        verdict = policy.assess_hello(
-            host.record,
-            current=host.connection_before(event.session),
-            connection=event.connection,
-            known=not store.note_session(tx, event.host_id, event.session),
-        )
-        if verdict in (HelloVerdict.KNOWN, HelloVerdict.OLDER):
+        known = not store.note_session(tx, event.host_id, event.session)
+        current = host.connection_before(event.session)
+        if assess_hello(current, event.connection, known=known) is not HelloVerdict.NEWER:
             return
         _begin_session(tx, event.host_id, event.session, event.connection)
         for job_id in event.running:
             store.revive(tx, event.host_id, job_id)
-        self._arm(tx, event.host_id, event.session, verdict)
+        self._arm(tx, host.record, event.session)
 
-    def _arm(self, tx: Tx, host_id: str, session: str, verdict: HelloVerdict) -> None:
+    def _arm(self, tx: Tx, record: HostRecord, session: str) -> None:
+        """Only a host that may sleep is armed (R11)."""
+        host_id = record.id
         earlier = arms.find_arm(tx, host_id)
         if earlier is not None and earlier.arm_id == session:
             return  # A bucket named the session before its hello was read.
-        if verdict is HelloVerdict.ALWAYS_ON:
+        if record.always_on:
             if earlier is not None:
                 drop_arm(tx, earlier, SkipReason.ALWAYS_ON,
                          "no catch-up: the host is always on by now", rule="R12")  # fmt: skip
@@ -172,20 +170,16 @@ class CatchupMachine(Machine):
         session, connection = value.get("session"), value.get("connection")
         if host is None or session is None:
             return
-        verdict = policy.assess_hello(
-            host.record,
-            current=host.connection_before(session),
-            connection=connection,
-            known=store.knows_session(tx, session),
-        )
-        if verdict in (HelloVerdict.KNOWN, HelloVerdict.OLDER):
+        known = store.knows_session(tx, session)
+        current = host.connection_before(session)
+        if assess_hello(current, connection, known=known) is not HelloVerdict.NEWER:
             return
         _begin_session(tx, host.record.id, session, connection)
         store.set_synced(tx, host.record.id)  # The log may have brought `synced` already.
         if value["status"] != "online":
             store.end_session(tx, host.record.id)
         elif host.session not in (None, session):
-            self._arm(tx, host.record.id, session, verdict)
+            self._arm(tx, host.record, session)
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
         host = store.find_host(tx, event.host_id)

@@ -22,30 +22,6 @@ from libs.common.events.host import CatchUp, HostRecord, Schedule, SourceGroup
 from libs.common.events.job import SUCCESSES, JobEvent, JobFinished
 
 
-class HelloVerdict(Enum):
-    """What a hello means for the arm of its host."""
-
-    ARMS = "an intermittent host came back"
-    ALWAYS_ON = "a host that is always on is armed by nothing"
-    KNOWN = "this session has said hello before"
-    OLDER = "an older connection came late, or its counter is taken"
-
-
-def assess_hello(
-    record: HostRecord, *, current: int | None, connection: int | None, known: bool
-) -> HelloVerdict:
-    """Say whether a hello arms a catch-up (R11). `current` is the newest connection so far.
-
-    The larger connection is newer, and the first to use it has it; if either has none, the order
-    in the log decides (R3).
-    """
-    if known:
-        return HelloVerdict.KNOWN
-    if current is not None and connection is not None and connection <= current:
-        return HelloVerdict.OLDER
-    return HelloVerdict.ALWAYS_ON if record.always_on else HelloVerdict.ARMS
-
-
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What decides whether an arm goes on. `run_of_arm`: its own request has not ended."""

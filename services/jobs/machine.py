@@ -34,11 +34,11 @@ from libs.common.events.host import (
 from libs.common.events.job import JobStatus
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
-from services.jobs import calls, catchup, fires, hosts, logs, policy, reports, sessions, store
+from libs.common.sessions import HelloVerdict, assess_hello
+from services.jobs import calls, catchup, fires, hosts, logs, reports, sessions, store
 from services.jobs.ends import BACKUPS, End, end_job, put_backup
 from services.jobs.hosts import Session
 from services.jobs.ledger import ANSWER, SEND, SERVE, serve_soon
-from services.jobs.policy import HelloVerdict
 from services.jobs.reports import STATED
 from services.jobs.sending import CANCEL, Sending
 from services.jobs.settings import JobsSettings
@@ -163,8 +163,7 @@ def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
     if host is None or session is None:
         return
     current, known = host.connection_before(session), hosts.knows_session(tx, session)
-    verdict = policy.assess_hello(current=current, connection=connection, known=known)
-    if verdict is not HelloVerdict.NEWER:
+    if assess_hello(current, connection, known=known) is not HelloVerdict.NEWER:
         return
     taken = Session(session, connection, value.get("gateway") or "", tx.now)
     hosts.begin_session(tx, host.record.id, taken, synced=True)

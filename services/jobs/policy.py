@@ -30,27 +30,6 @@ from services.jobs.settings import (
 # -- sessions --------------------------------------------------------------------------------------
 
 
-class HelloVerdict(Enum):
-    """What a hello means."""
-
-    NEWER = "a new session"
-    KNOWN = "this session has said hello before"
-    OLDER = "an older connection came late, or its counter is taken"
-
-
-def assess_hello(*, current: int | None, connection: int | None, known: bool) -> HelloVerdict:
-    """Say whether a hello opens a newer session than that of `current` (R3).
-
-    The larger connection is newer, and the first to use it has it; without counters the log's
-    order decides.
-    """
-    if known:
-        return HelloVerdict.KNOWN
-    if current is not None and connection is not None and connection <= current:
-        return HelloVerdict.OLDER
-    return HelloVerdict.NEWER
-
-
 class Listed(Enum):
     """What it means that a hello lists a job as running."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced
 from libs.common.loop.tx import Tx
-from services.jobs import hosts, policy, store
+from libs.common.sessions import HelloVerdict, assess_hello
+from services.jobs import hosts, store
 from services.jobs.fires import judge_fires
 from services.jobs.hosts import Session
 from services.jobs.ledger import send_cancel, serve_soon, undeliver
-from services.jobs.policy import HelloVerdict
 from services.jobs.reports import reconcile, take_listed
 
 
@@ -17,12 +17,9 @@ def on_hello(tx: Tx, event: AgentHello) -> None:
     host = hosts.find_host(tx, event.host_id)
     if host is None:
         return
-    verdict = policy.assess_hello(
-        current=host.connection_before(event.session),
-        connection=event.connection,
-        known=not hosts.note_session(tx, event.host_id, event.session),
-    )
-    if verdict is not HelloVerdict.NEWER:
+    known = not hosts.note_session(tx, event.host_id, event.session)
+    current = host.connection_before(event.session)
+    if assess_hello(current, event.connection, known=known) is not HelloVerdict.NEWER:
         return
     session = Session(event.session, event.connection, event.gateway, tx.time, event.running)
     hosts.begin_session(tx, event.host_id, session)

@@ -31,40 +31,6 @@ class Status(StrEnum):
     OFFLINE = "offline"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRef:
-    """A session, and the agent's connection counter that orders it (None: a minimal agent)."""
-
-    session: str
-    connection: int | None
-
-
-class HelloVerdict(Enum):
-    """What a hello means for a host."""
-
-    FIRST = "the first session of this host"
-    NEWER = "a newer connection"
-    KNOWN = "this session has said hello before"
-    OLDER = "an older connection came late, or its counter is taken"
-
-
-def assess_hello(current: SessionRef | None, hello: SessionRef, *, known: bool) -> HelloVerdict:
-    """Say whether `hello` opens a newer session than `current` (R3).
-
-    The larger counter is newer, and the first to use it has it; if either has none, the order in
-    the log decides. `known`: this session said hello before, so that order says nothing about it.
-    """
-    if known:
-        return HelloVerdict.KNOWN
-    if current is None:
-        return HelloVerdict.FIRST
-    if current.connection is None or hello.connection is None:
-        return HelloVerdict.NEWER
-    if hello.connection <= current.connection:
-        return HelloVerdict.OLDER
-    return HelloVerdict.NEWER
-
-
 class EndVerdict(Enum):
     """What the end of a session means for a host."""
 

@@ -11,10 +11,11 @@ from libs.common.clock import to_rfc3339
 from libs.common.events.agent import AgentHello, AgentOffline, AgentPower, OfflineReason
 from libs.common.events.presence import PresenceOffline, PresenceOnline
 from libs.common.loop.tx import Tx
+from libs.common.sessions import HelloVerdict, assess_hello
 from services.presence import policy, store
 from services.presence import store_timeline as timeline
 from services.presence.gateways import Gateways
-from services.presence.policy import EndVerdict, HelloVerdict, SessionRef, Status
+from services.presence.policy import EndVerdict, Status
 from services.presence.settings import PresenceSettings
 from services.presence.store import Host
 
@@ -42,9 +43,8 @@ class Sessions:
         host = store.find_host(tx, event.host_id) or Host(event.host_id, event.host_id)
         if host.removed:
             return
-        hello = SessionRef(event.session, event.connection)
         known = store.is_known_session(tx, host.id, event.session)
-        verdict = policy.assess_hello(host.session_ref, hello, known=known)
+        verdict = assess_hello(host.connection, event.connection, known=known)
         if verdict is HelloVerdict.KNOWN:
             return
         store.remember_session(tx, host.id, event.session)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from libs.common.clock import from_micros, to_micros
 from libs.common.events.host import HostRecord
 from libs.common.loop.tx import Tx
-from services.presence.policy import SessionRef, Status
+from services.presence.policy import Status
 
 KNOWN_SESSIONS_PER_HOST = 200
 
@@ -41,10 +41,6 @@ class Host:
     battery_percent: float | None = None
     metered: bool | None = None
     version: int = 0
-
-    @property
-    def session_ref(self) -> SessionRef | None:
-        return SessionRef(self.session, self.connection) if self.session else None
 
 
 def find_host(tx: Tx, host_id: str) -> Host | None:

@@ -26,6 +26,7 @@ from libs.common.events.host import (
 from libs.common.loop.machine import Buckets, Machine, OnRequest, Verb
 from libs.common.loop.tx import Tx
 from libs.common.security import Vault
+from libs.common.sessions import HelloVerdict, assess_hello
 from services.registry import (
     agent_tokens,
     changes,
@@ -38,7 +39,6 @@ from services.registry import (
     token_store,
 )
 from services.registry import arguments as args
-from services.registry.policy import HelloVerdict
 from services.registry.store import Host
 from services.registry.token_store import AgentToken
 
@@ -129,8 +129,8 @@ def on_agent_hello(tx: Tx, event: AgentHello) -> None:
         return
     agent_tokens.confirm(tx, host, event)
     known = store.knows_session(tx, event.host_id, event.session)
-    verdict = policy.assess_hello(event.connection, host.connection, is_known_session=known)
-    if verdict is HelloVerdict.REPEATED:
+    verdict = assess_hello(host.connection, event.connection, known=known)
+    if verdict is HelloVerdict.KNOWN:
         return
     store.save_session(tx, event.host_id, event.session)
     if verdict is HelloVerdict.NEWER:

@@ -49,14 +49,6 @@ class ModeVerdict(Enum):
     SAME = "saved without a change"
 
 
-class HelloVerdict(Enum):
-    """Whether a hello says something newer than what is known."""
-
-    NEWER = "a session that was not known"
-    REPEATED = "a session that was known already"
-    OLDER = "a connection older than the present one"
-
-
 # -- names -----------------------------------------------------------------------------------------
 
 
@@ -155,20 +147,6 @@ def repository_id(url: str, salt: bytes) -> str:
 
 
 # -- hellos ----------------------------------------------------------------------------------------
-
-
-def assess_hello(
-    connection: int | None, known_connection: int | None, *, is_known_session: bool
-) -> HelloVerdict:
-    """Say whether a hello is the newest word of its host.
-
-    The larger connection counter is newer; if either has none, the order of arrival decides.
-    """
-    if is_known_session:
-        return HelloVerdict.REPEATED
-    if connection is not None and known_connection is not None and connection < known_connection:
-        return HelloVerdict.OLDER
-    return HelloVerdict.NEWER
 
 
 def reported_facts(record: HostRecord, reported: Mapping[str, str]) -> dict[str, str]:

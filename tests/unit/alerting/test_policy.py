@@ -8,13 +8,11 @@ import pytest
 
 from libs.common.clock import TICK
 from services.alerting.policy import (
-    HelloVerdict,
     HostState,
     OfflineVerdict,
     StaleVerdict,
     Status,
     Watch,
-    assess_hello,
     assess_offline,
     assess_stale,
     is_long_blackout,
@@ -188,19 +186,3 @@ def test_messages() -> None:
         stale_message(8 * DAY + 2 * HOUR, STALE_AFTER) == "No backup in 8d2h0m (threshold 7d0h0m)"
     )
     assert stale_message(40 * SECOND, 40 * SECOND) == "No backup in 40s (threshold 40s)"
-
-
-@pytest.mark.parametrize(
-    ("live", "new", "known", "first", "verdict"),
-    [
-        pytest.param(None, 5, False, True, HelloVerdict.NEWER, id="the first session"),
-        pytest.param(5, 6, False, False, HelloVerdict.NEWER, id="one more"),
-        pytest.param(5, 5, False, False, HelloVerdict.OLDER, id="the counter is taken"),
-        pytest.param(5, 4, False, False, HelloVerdict.OLDER, id="one less came late"),
-        pytest.param(5, None, False, False, HelloVerdict.NEWER, id="no counter: the log decides"),
-        pytest.param(None, 4, False, False, HelloVerdict.NEWER, id="the live one has none"),
-        pytest.param(5, 6, True, False, HelloVerdict.KNOWN, id="the same hello again"),
-    ],
-)
-def test_r3_hello(live, new, known, first, verdict) -> None:
-    assert assess_hello(live, new, known=known, first=first) is verdict

@@ -12,7 +12,6 @@ from libs.common.events.host import CatchUp, HostRecord
 from services.catchup import policy
 from services.catchup.policy import (
     ArmVerdict,
-    HelloVerdict,
     Pair,
     PairVerdict,
     Queued,
@@ -24,29 +23,6 @@ from tests.unit.catchup.world import DAILY, HOME, LONG_AGO, record
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 ARMED = NOW - timedelta(seconds=60)
 PAIR = Pair("s1", "g1", datetime(2026, 6, 13, 2, 5, tzinfo=UTC))
-
-
-@pytest.mark.parametrize(
-    ("always_on", "current", "connection", "known", "verdict"),
-    [
-        pytest.param(False, None, None, False, HelloVerdict.ARMS, id="first hello of a laptop"),
-        pytest.param(True, None, 1, False, HelloVerdict.ALWAYS_ON, id="a server"),
-        pytest.param(False, 5, 6, False, HelloVerdict.ARMS, id="a newer connection"),
-        pytest.param(False, 5, 5, False, HelloVerdict.OLDER, id="the counter is taken"),
-        pytest.param(False, 5, 4, False, HelloVerdict.OLDER, id="an older one, late"),
-        pytest.param(False, 5, None, False, HelloVerdict.ARMS, id="no counter: order decides"),
-        pytest.param(False, None, 1, False, HelloVerdict.ARMS, id="no counter before"),
-        pytest.param(False, 5, 6, True, HelloVerdict.KNOWN, id="the same hello again"),
-        pytest.param(True, 5, 6, True, HelloVerdict.KNOWN, id="the same hello of a server"),
-    ],
-)
-def test_r11_hello(
-    always_on: bool, current: int | None, connection: int | None, known: bool,
-    verdict: HelloVerdict,
-) -> None:  # fmt: skip
-    host = record(always_on=always_on)
-    found = policy.assess_hello(host, current=current, connection=connection, known=known)
-    assert found is verdict
 
 
 DUE = Situation(

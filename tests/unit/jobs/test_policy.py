@@ -10,7 +10,7 @@ import pytest
 from libs.common.clock import TICK
 from libs.common.events.job import JobKind, JobOrigin, JobStatus
 from services.jobs import policy, policy_sending
-from services.jobs.policy import CatchupMove, FireVerdict, HelloVerdict, Listed, Next
+from services.jobs.policy import CatchupMove, FireVerdict, Listed, Next
 from services.jobs.policy_sending import AfterTry, Keep, Ready, Try
 from services.jobs.records import Cause, Job
 from tests.unit.jobs.world import HOURLY, MINUTE, NINE, SECOND, record
@@ -28,23 +28,6 @@ MANUAL = replace(
 
 def attempt(number: int, status: JobStatus, cause: Cause = Cause.FIRE, **changes: object) -> Job:
     return replace(JOB, job_id=f"j{number}", attempt=number, status=status, cause=cause, **changes)
-
-
-@pytest.mark.parametrize(
-    ("current", "connection", "known", "verdict"),
-    [
-        pytest.param(None, 1, False, HelloVerdict.NEWER, id="first"),
-        pytest.param(5, 6, False, HelloVerdict.NEWER, id="larger counter"),
-        pytest.param(5, 5, False, HelloVerdict.OLDER, id="the counter is taken"),
-        pytest.param(5, 4, False, HelloVerdict.OLDER, id="smaller counter"),
-        pytest.param(5, None, False, HelloVerdict.NEWER, id="no counter: the log's order"),
-        pytest.param(None, None, True, HelloVerdict.KNOWN, id="the same again"),
-    ],
-)
-def test_r3_hello(
-    current: int | None, connection: int | None, known: bool, verdict: HelloVerdict
-) -> None:
-    assert policy.assess_hello(current=current, connection=connection, known=known) is verdict
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,10 @@ from services.presence.policy import (
     Gap,
     Gateway,
     GatewayState,
-    HelloVerdict,
     Interval,
-    SessionRef,
     Status,
     assess_end,
     assess_gateway,
-    assess_hello,
     assess_shares,
     is_worth_a_gap,
     offline_since,
@@ -29,24 +26,6 @@ from tests.unit.presence.kit import HOUR, LOST_AFTER, MINUTE, OFFLINE_AFTER, SEC
 
 NOW = 0 * SECOND
 GRACE = 30 * SECOND
-
-
-@pytest.mark.parametrize(
-    ("current", "hello", "known", "verdict"),
-    [
-        pytest.param(None, 5, False, HelloVerdict.FIRST, id="the first session"),
-        pytest.param(5, 6, False, HelloVerdict.NEWER, id="one more"),
-        pytest.param(5, 5, False, HelloVerdict.OLDER, id="the counter is taken"),
-        pytest.param(5, 4, False, HelloVerdict.OLDER, id="one less came late"),
-        pytest.param(5, None, False, HelloVerdict.NEWER, id="no counter: the log decides"),
-        pytest.param(..., 4, False, HelloVerdict.NEWER, id="the live one has no counter"),
-        pytest.param(5, 6, True, HelloVerdict.KNOWN, id="the same hello again"),
-        pytest.param(..., None, True, HelloVerdict.KNOWN, id="again, and without a counter"),
-    ],
-)
-def test_r3_hello(current, hello, known, verdict) -> None:
-    live = None if current is None else SessionRef("s1", None if current is ... else current)
-    assert assess_hello(live, SessionRef("s2", hello), known=known) is verdict
 
 
 @pytest.mark.parametrize(

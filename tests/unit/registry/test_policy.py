@@ -11,7 +11,7 @@ from libs.common.clock import TICK
 from libs.common.events.host import HostRecord, Schedule, SourceGroup, Thresholds
 from libs.common.testing.rig import START
 from services.registry import policy
-from services.registry.policy import EnrollmentVerdict, HelloVerdict, ModeVerdict
+from services.registry.policy import EnrollmentVerdict, ModeVerdict
 
 RECORD = HostRecord(id="h1", name="web", enrolled_at=START, version=7, config_version=3)
 HOUR = timedelta(hours=1)
@@ -59,20 +59,6 @@ def test_r8_only_another_mode_is_a_change(before: bool, after: bool, verdict: Mo
 
 def test_r1_a_host_is_always_on_unless_someone_says_otherwise() -> None:
     assert HostRecord(id="h", name="n", enrolled_at=START).always_on is True
-
-
-@pytest.mark.parametrize(("connection", "known", "is_known", "verdict"), [
-    pytest.param(5, 4, False, HelloVerdict.NEWER, id="larger counter"),
-    pytest.param(4, 5, False, HelloVerdict.OLDER, id="smaller counter"),
-    pytest.param(5, 5, False, HelloVerdict.NEWER, id="equal counter, another session"),
-    pytest.param(None, 5, False, HelloVerdict.NEWER, id="no counter: order of arrival"),
-    pytest.param(5, None, False, HelloVerdict.NEWER, id="no counter before"),
-    pytest.param(9, 5, True, HelloVerdict.REPEATED, id="the same session again"),
-])  # fmt: skip
-def test_hello(
-    connection: int | None, known: int | None, is_known: bool, verdict: HelloVerdict
-) -> None:
-    assert policy.assess_hello(connection, known, is_known_session=is_known) is verdict
 
 
 @pytest.mark.parametrize(("wanted", "also", "config_version"), [
