@@ -411,6 +411,17 @@ def test_r3_a_decline_of_an_older_session_says_nothing_about_the_newer() -> None
     assert "job_not_accepted" not in world.decisions("jobs")
 
 
+def test_r3_a_late_hello_of_an_older_connection_moves_nobody() -> None:
+    world = World()
+    world.connect("S2", connection=9)
+    world.hello("S1", connection=5)
+    world.session = "S2"
+    world.fire()
+    (sent,) = world.commands("run")
+    assert sent["job_id"] == attempt_id()
+    assert world.effects["jobs"][-1].payload["session"] == "S2"
+
+
 def test_r3_a_hello_again_after_the_end_connects_nobody() -> None:
     world = World()
     world.connect()
