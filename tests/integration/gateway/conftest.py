@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +13,7 @@ from typing import Any
 import pytest_asyncio
 
 from libs.common import rpc
-from libs.common.bus.base import Bus, LogMessage
+from libs.common.bus.base import Bus, BusAway, LogMessage, ReaderLost
 from libs.common.events import registry as _events  # noqa: F401  makes every event known
 from libs.common.events.base import Event, decode
 from libs.common.events.host import Actor
@@ -97,18 +98,16 @@ class World:
     # -- the log -----------------------------------------------------------------------------------
 
     async def follow(self) -> None:
-        reader = await self.ui.open_reader(1)
+        """Read the log from its start, across outages of the bus."""
+        seen = 0
         while True:
-            await self._take(await reader.read(timedelta(seconds=5)))
-
-    async def refollow(self) -> None:
-        """Read the log from its start again, after the bus was away."""
-        assert self.follower is not None
-        self.follower.cancel()
-        await asyncio.gather(self.follower, return_exceptions=True)
-        self.log.clear()
-        await self.ui.wait_connected()
-        self.follower = asyncio.create_task(self.follow())
+            with contextlib.suppress(ReaderLost, BusAway):
+                await self.ui.wait_connected()
+                reader = await self.ui.open_reader(seen + 1)
+                while True:
+                    messages = await reader.read(timedelta(seconds=5))
+                    await self._take(messages)
+                    seen = messages[-1].seq if messages else seen
 
     async def _take(self, messages: Any) -> None:
         async with self.grew:

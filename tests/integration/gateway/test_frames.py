@@ -170,7 +170,6 @@ async def test_what_was_sent_before_a_write_fails_is_read(world: World) -> None:
         await agent.power(on_battery=True, percent=5)
         agent.reset()
         world.nats.start()
-        await world.refollow()
         power = await world.wait_event(AgentPower, agent.host_id)
         assert power.battery_percent == 5
 

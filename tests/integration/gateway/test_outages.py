@@ -107,7 +107,6 @@ async def test_r18_reports_while_the_bus_restarts_are_all_acknowledged(world: Wo
         assert not agent.of("ack")
         world.nats.start()
         await agent.wait_acked(5)
-    await world.refollow()
     await world.wait_event(AgentJobFinished, count=5)
     told = [event.job_id for event in world.of(AgentJobFinished)]
     assert told == [f"job-{count}" for count in range(5)]
@@ -151,7 +150,6 @@ async def test_r18_a_hello_is_welcomed_once_it_is_in_the_log(world: World) -> No
         world.nats.start()
         welcome = await agent.wait_for("welcome")
         assert datetime.fromisoformat(welcome["server_time"]) > back
-    await world.refollow()
     await world.wait_event(AgentHello, where=lambda told: told.session == welcome["session"])
 
 
@@ -178,7 +176,6 @@ async def test_r10_listening_and_a_beat_after_every_return_of_the_bus(world: Wor
             heard.clear()
             await heard.wait()
     assert beats[-1]["gateway"] == "gw-1"
-    await world.refollow()
     await world.wait_event(GatewayListening, count=2)
 
 
@@ -193,7 +190,6 @@ async def test_a_wiped_log_makes_every_agent_say_hello_again(world: World) -> No
         assert (await agent.wait_closed())[0] == 4503
         await gateway.hub.ready.wait()
         await agent.connect()
-    await world.refollow()
     await world.wait_event(AgentHello, agent.host_id)
     await world.wait_event(GatewayListening)
 
