@@ -50,7 +50,9 @@ class Running:
 @asynccontextmanager
 async def up(data: Path, **settings: str) -> AsyncIterator[Running]:
     """Start it, yield once it has printed that it is ready, end it."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("DORMICE_")}
+    # Compiled once and kept, as on a user's machine: the second start is the one that counts.
+    not_kept = ("DORMICE_", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(not_kept)}
     listen = {"DORMICE_UI_LISTEN": "127.0.0.1:0", "DORMICE_GATEWAY_LISTEN": "127.0.0.1:0",
               "DORMICE_NATS_LISTEN": "127.0.0.1:0"}  # fmt: skip
     process = await asyncio.create_subprocess_exec(
