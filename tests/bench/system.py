@@ -20,7 +20,7 @@ from libs.common.testing.fake_agent import FakeAgent
 READY_SECONDS = 30
 SETTLE = timedelta(seconds=1)
 IDLE_HOSTS = 10
-LAPTOPS = 40
+LAPTOPS = 120
 
 
 class Running:
