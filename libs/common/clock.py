@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,6 +55,7 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
+@lru_cache(maxsize=16)
 def to_rfc3339(moment: datetime) -> str:
-    """`2026-11-23T02:00:00.000001Z`, always UTC."""
+    """`2026-11-23T02:00:00.000001Z`, always UTC. What a pass emits bears one moment."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

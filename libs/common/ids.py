@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from functools import lru_cache
 from random import Random
 
 from ulid import ULID
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_SHIFTS = range(120, -10, -10)
 _RANDOM_BITS = 80
+_TIME_SHIFTS = range(40, -10, -10)
+_RANDOM_SHIFTS = range(_RANDOM_BITS - 10, -10, -10)
 
 
 def new_id() -> str:
@@ -31,10 +33,17 @@ class IdSource:
     """ULIDs from a given random source, so that a simulation repeats exactly."""
 
     def __init__(self, random: Random | None = None) -> None:
-        self._random = random
+        self._random = random or _SYSTEM
 
     def next(self, now: datetime) -> str:
         """Return an id that carries `now`."""
-        source = self._random or _SYSTEM
-        value = int(now.timestamp() * 1000) << _RANDOM_BITS | source.getrandbits(_RANDOM_BITS)
-        return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+        value = self._random.getrandbits(_RANDOM_BITS)
+        chars = [_PAIRS[value >> shift & 1023] for shift in _RANDOM_SHIFTS]
+        return _time_part(now) + "".join(chars)
+
+
+@lru_cache(maxsize=16)
+def _time_part(now: datetime) -> str:
+    """The first ten characters. A pass makes all its ids at one moment."""
+    millis = int(now.timestamp() * 1000)
+    return "".join([_PAIRS[millis >> shift & 1023] for shift in _TIME_SHIFTS])

@@ -9,10 +9,11 @@ the disk is no message's fault: it rolls back everything and is raised as `Store
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +51,7 @@ class Core:
         self._unsent: dict[str, int] = dict(  # event id → row, oldest first, as of the last commit
             db.execute("SELECT event_id, row_id FROM outbox ORDER BY row_id")
         )
+        self._last_row = _last_row(db)
 
     # -- position ------------------------------------------------------------------------------
 
@@ -64,8 +66,7 @@ class Core:
 
         `again`: the log we knew is gone. Owners put their buckets again, the others reload them.
         """
-        with faults_of(self.machine.name), transaction(self.db):
-            tx = self._tx(now)
+        with self._tx(now) as tx:
             self.machine.load(tx, buckets)
             if again:
                 self.machine.republish(tx)
@@ -83,6 +84,11 @@ class Core:
             self._collect_effects(step)
             self._next_due(step)
         return step
+
+    def handles(self, message: LogMessage) -> bool:
+        """Say whether a step does more with it than move the position and empty the outbox."""
+        key = _key_of(message.subject)
+        return key in self._interest or key not in _KNOWN
 
     # -- the step ------------------------------------------------------------------------------
 
@@ -102,12 +108,11 @@ class Core:
 
         Raises: StoreFault.
         """
-        with faults_of(self.machine.name), transaction(self.db):
+        with self._tx(now) as tx:
             position = self.position()
             if position is None:
                 raise RuntimeError("start_at comes first")
             step = Step(position)
-            tx = self._tx(now)
             if acknowledged_row:
                 self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (acknowledged_row,))
             if messages:
@@ -127,8 +132,15 @@ class Core:
         self._collect_effects(step)
         return step
 
-    def _tx(self, now: datetime) -> Tx:
-        return Tx(self.db, source=self.machine.source, now=now, ids=self._ids)
+    @contextlib.contextmanager
+    def _tx(self, now: datetime) -> Iterator[Tx]:
+        """One transaction; what it emits is committed with it."""
+        source, row = self.machine.source, self._last_row + 1
+        with faults_of(self.machine.name), transaction(self.db):
+            tx = Tx(self.db, source=source, now=now, ids=self._ids, first_row=row)
+            yield tx
+            tx.write_outbox()
+        self._last_row += len(tx.rows)
 
     def _remove_own(self, messages: Sequence[LogMessage], step: Step) -> None:
         """An own event that stands in the log needs no sending, nor does any row before it."""
@@ -280,6 +292,12 @@ class Core:
             "event_id = excluded.event_id",
             (position.log_created_at, position.seq, position.event_id),
         )
+
+
+def _last_row(db: sqlite3.Connection) -> int:
+    """Return the highest outbox row ever handed out: a row's number is never used again."""
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _interest_key(event_type: str) -> tuple[str, str]:

@@ -7,19 +7,18 @@ is run. What is due afterwards is decided by the service itself, at its next sta
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from libs.common.bus.base import Bus, LogInfo, LogMessage
 from libs.common.clock import Clock
 from libs.common.errors import Unavailable
 from libs.common.events.base import BadEvent, decode
+from libs.common.loop.ahead import READ_WAIT
 from libs.common.loop.core import Core
 from libs.common.loop.machine import Machine
 from libs.common.loop.step import Position
 from libs.common.store.database import open_connection
-
-READ_WAIT = timedelta(seconds=30)
 
 
 async def rebuild(machine: Machine, bus: Bus, path: Path, clock: Clock, *, replay: bool) -> int:

@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from libs.common.aio import cancel
+from libs.common.aio import cancel, wait_briefly
 from libs.common.bus.base import Bus, BusAway, LogMessage, LogMissing, Reader, ReaderLost
 from libs.common.clock import Clock, SystemClock
 from libs.common.errors import Unavailable
+from libs.common.loop.ahead import READ_WAIT, ReadAhead
 from libs.common.loop.calls import BEAT_SUBJECT, serve
+from libs.common.loop.company import Company
 from libs.common.loop.core import Core
 from libs.common.loop.effects import EffectRunner, Effects
 from libs.common.loop.follow import open_log
@@ -37,7 +39,6 @@ from libs.common.store.database import Database
 log = structlog.get_logger()
 T = TypeVar("T")
 
-READ_WAIT = timedelta(seconds=30)
 SUBMIT_SECONDS = 10.0
 RETRY_SECONDS = 0.1
 LONGEST_SLEEP_SECONDS = 15.0
@@ -64,6 +65,7 @@ class Service:
         self.events_applied = self.dead_letters = self.unknown_events = self.log_resets = 0
         self._effects = Effects(effects or {}, self._effect_ended)
         self._inputs = Inputs()
+        self._company = Company()
         self._wake = asyncio.Event()
         self._stopping = False
         self._working = False
@@ -228,6 +230,7 @@ class Service:
         await self.bus.wait_connected()
         await self.bus.prepare()
         opened = await open_log(self._core, self.database, self.bus, self.clock)
+        self._company.take()  # The new reader gives it again.
         self.position = opened.position.seq
         if opened.verdict.is_reset:
             self.log_resets += 1
@@ -256,46 +259,43 @@ class Service:
     # --- the working loop
 
     async def _work(self, reader: Reader, sending: asyncio.Task[None]) -> None:
-        self._reading = self._read_next(reader)
+        ahead = ReadAhead(reader, self._wake_up)
         try:
             while not self._stopping:
                 await self._sleep()
                 if sending.done():
                     sending.result()
-                await self._pass(reader)
+                await self._pass(ahead)
+            await self._step(self._company.take(), [], self.clock.now())
         finally:
-            await cancel(self._reading)
+            await ahead.close()
 
-    async def _pass(self, reader: Reader) -> None:
+    async def _pass(self, ahead: ReadAhead) -> None:
         """Take `now`, read what there is (to the tail, if something is to be decided), step."""
-        messages: list[LogMessage] = []
-        await self._take_read(reader, messages, wait=False)
+        messages = [*await ahead.take(wait=False)]
         inputs = self._inputs.take(fresh_too=True)
         try:
             now = self.clock.now()
             due = self._may_judge() and self._next_due is not None and self._next_due <= now
             if due or any(entry.fresh for entry in inputs):
-                target = await reader.tail()
+                target = await ahead.tail()
                 while (messages[-1].seq if messages else self.position) < target:
-                    await self._take_read(reader, messages, wait=True)
+                    messages.extend(await ahead.take(wait=True))
         except BaseException:
             self._inputs.put_back(inputs)
             raise
-        if messages or inputs or due or self.sender.acknowledged_row:
-            await self._step(messages, inputs, now, deadlines=due)
+        if inputs or due or self._company.is_due or any(map(self._core.handles, messages)):
+            await self._step([*self._company.take(), *messages], inputs, now, deadlines=due)
+        elif messages or self.sender.acknowledged_row:
+            self._company.wait(messages)
+            self._has_read(messages)
         if self._inputs:
             self._wake_up()
 
-    async def _take_read(self, reader: Reader, messages: list[LogMessage], *, wait: bool) -> None:
-        """Add what has been read, and ask for more before it is handled."""
-        if wait or self._reading.done():
-            messages.extend(await self._reading)
-            self._reading = self._read_next(reader)
-
-    def _read_next(self, reader: Reader) -> asyncio.Task[Any]:
-        task = asyncio.ensure_future(reader.read(READ_WAIT))
-        task.add_done_callback(lambda _: self._wake_up())
-        return task
+    def _has_read(self, messages: Sequence[LogMessage]) -> None:
+        if messages:
+            self.position = messages[-1].seq
+            self.signals.applied(self.position)
 
     def _may_judge(self) -> bool:
         return self._beat_seen or not self.machine.needs_beat
@@ -305,18 +305,15 @@ class Service:
 
         In slices, because a clock that is set forward wakes nobody.
         """
-        if self._next_due is None or not self._may_judge():
-            await self._wake.wait()
-        else:
-            seconds = (self._next_due - self.clock.now()).total_seconds()
-            seconds = min(max(0.0, seconds), LONGEST_SLEEP_SECONDS)
-            timer = asyncio.get_running_loop().call_later(seconds, self._wake_up)
-            await self._wake.wait()
-            timer.cancel()
-        self._wake.clear()
+        waits = [LONGEST_SLEEP_SECONDS]
+        if self._next_due is not None and self._may_judge():
+            waits.append((self._next_due - self.clock.now()).total_seconds())
+        if (left := self._company.seconds_left) is not None:
+            waits.append(left)
+        await wait_briefly(self._wake, min(waits))
 
     async def _step(
-        self, messages: list[LogMessage] | Any, inputs: list[Input], now: datetime, *,
+        self, messages: Sequence[LogMessage], inputs: list[Input], now: datetime, *,
         deadlines: bool = False, catching_up: bool = False,
     ) -> None:  # fmt: skip
         works = [entry.work for entry in inputs]
@@ -344,5 +341,4 @@ class Service:
             self._effects.decided(entry.effect_row)
         for signal in step.signals:
             self.signals.send(signal.topic, signal.value)
-        if messages:
-            self.signals.applied(self.position)
+        self._has_read(messages)

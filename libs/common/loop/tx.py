@@ -42,7 +42,7 @@ class Tx:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, *, source: str, now: datetime, ids: IdSource
+        self, db: sqlite3.Connection, *, source: str, now: datetime, ids: IdSource, first_row: int
     ) -> None:
         self.db = db
         self.source = source
@@ -53,6 +53,7 @@ class Tx:
         self.signals: list[Signal] = []
         self.rows: list[OutboxRow] = []
         self._ids = ids
+        self._first_row = first_row
 
     def new_id(self) -> str:
         """Return a new ULID that carries `now`."""
@@ -75,12 +76,19 @@ class Tx:
         self._put_row(self.new_id(), key, bucket, data)
 
     def _put_row(self, event_id: str, subject: str, bucket: str | None, data: bytes | None) -> None:
-        added = self.db.execute(
-            "INSERT INTO outbox (event_id, subject, bucket, data) VALUES (?, ?, ?, ?)",
-            (event_id, subject, bucket, data),
-        )
         message = Outgoing(event_id=event_id, subject=subject, data=data, bucket=bucket)
-        self.rows.append(OutboxRow(added.lastrowid or 0, message))
+        self.rows.append(OutboxRow(self._first_row + len(self.rows), message))
+
+    def write_outbox(self) -> None:
+        """Write what was emitted: once, last, all together, which costs half of one by one."""
+        self.db.executemany(
+            "INSERT INTO outbox (row_id, event_id, subject, bucket, data) VALUES (?, ?, ?, ?, ?)",
+            [
+                (row.row_id, message.event_id, message.subject, message.bucket, message.data)
+                for row in self.rows
+                for message in (row.message,)
+            ],
+        )
 
     def mark(self) -> tuple[int, int]:
         """Return where we are, for `back_to` after a savepoint was rolled back."""

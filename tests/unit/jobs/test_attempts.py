@@ -438,11 +438,10 @@ def test_the_bucket_is_put_before_the_event() -> None:
 
     def note(tx) -> None:
         core.machine.handlers[type(data)](tx, data)
-        found = tx.db.execute("SELECT coalesce(bucket, subject) FROM outbox ORDER BY row_id DESC")
-        rows.extend(row[0] for row in found.fetchmany(2))
+        rows.extend(row.message.bucket or row.message.subject for row in tx.rows[-2:])
 
     world.input("jobs", note)
-    assert rows == ["dormice.job.h1.finished", "backups"]
+    assert rows == ["backups", "dormice.job.h1.finished"]
 
 
 def test_a_removed_host_cancels_its_jobs() -> None:

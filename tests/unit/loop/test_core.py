@@ -173,6 +173,15 @@ def test_acknowledged_rows_go_with_the_next_step(core: Core) -> None:
     assert core.restart().outbox == []
 
 
+def test_a_row_number_is_never_used_again(core: Core) -> None:
+    """It tells what is acknowledged: an empty outbox begins no new count after a restart."""
+    last = core.step([message(1)], now=NOW).outbox[-1].row_id
+    core.step(now=NOW, acknowledged_row=last)
+    assert count(core, "outbox") == 0
+    again = Core(core.machine, core.db)
+    assert again.step([message(2)], now=NOW).outbox[0].row_id == last + 1
+
+
 def test_outbox_is_handed_out_once_and_again_after_a_restart(core: Core) -> None:
     step = core.step([message(1)], now=NOW)
     assert core.step(now=NOW).outbox == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from libs.common.bus.memory import MemoryBus, MemoryLog
 from libs.common.clock import VirtualClock
 from libs.common.events.agent import AgentHello
 from libs.common.events.base import encode
+from libs.common.events.catchup import CatchupArmed
 from libs.common.events.presence import PresenceOnline
 from libs.common.loop.service import Service
 from libs.common.loop.tx import Tx
@@ -68,6 +69,28 @@ class Running:
         event = AgentHello(host_id=f"h{number}", session=f"s{number}", gateway="gw-1")
         data = encode(event, event_id=f"e{number}", source="dormice/gateway", time=NOW)
         return self.log.append(Outgoing(f"e{number}", event.subject(), data))
+
+    def armed(self, number: int) -> int:
+        """Store an event that the machine does not handle."""
+        event = CatchupArmed(host_id=f"h{number}", arm_id=f"a{number}", due_at=NOW)
+        data = encode(event, event_id=f"a{number}", source="dormice/catchup", time=NOW)
+        return self.log.append(Outgoing(f"a{number}", event.subject(), data))
+
+    def file_position(self) -> int:
+        """The position that another process would find."""
+        with closing(sqlite3.connect(self.service.database.path)) as db:
+            (seq,) = db.execute("SELECT seq FROM position").fetchone()
+        return int(seq)
+
+    async def commits(self) -> list[str]:
+        """Every commit from now on."""
+        seen: list[str] = []
+
+        def note(statement: str) -> None:
+            seen.extend([statement] * (statement == "COMMIT"))
+
+        await self.service.read(lambda db: db.set_trace_callback(note))
+        return seen
 
     def stored(self, name: str) -> int:
         return sum(m.subject.endswith(f".{name}") for m in self.log.read(1))
@@ -170,3 +193,38 @@ async def test_a_call_is_answered_once_its_events_are_acknowledged(counting: Run
     counting.bus.open.set()
     assert (await asking).result == "done"
     assert (await asking).seq == counting.log.info().last_seq == 1
+
+
+async def test_events_that_nobody_handles_share_a_step(counting: Running) -> None:
+    """They are read at once, and stand in the file within a second, all with one commit."""
+    running = counting
+    commits = await running.commits()
+    for number in range(30):
+        seq = running.armed(number)
+        assert await running.service.wait_for_seq(seq, timedelta(seconds=5))
+    await running.until(lambda: running.file_position() == seq)
+    assert len(commits) < 10
+
+
+async def test_what_waits_goes_before_what_is_handled(counting: Running) -> None:
+    """The position in the file covers both, and a call is decided at the tail as ever."""
+    running = counting
+    running.armed(1)
+    seq = running.hello(1)
+    assert await running.service.wait_for_seq(seq, timedelta(seconds=5))
+    assert running.file_position() == seq
+    seq = running.armed(2)
+    await running.service.submit(lambda tx: None, fresh=True)
+    assert running.file_position() == seq
+
+
+async def test_what_waits_is_read_again_after_a_cut(counting: Running) -> None:
+    running = counting
+    seq = running.armed(1)
+    assert await running.service.wait_for_seq(seq, timedelta(seconds=5))
+    running.log.cut()
+    await running.until(lambda: running.connected == 2)
+    seq = running.hello(1)
+    assert await running.service.wait_for_seq(seq, timedelta(seconds=5))
+    assert running.file_position() == seq
+    assert running.service.events_applied == 2
