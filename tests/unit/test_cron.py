@@ -8,10 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim, CronSimError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common import cron
+from tests.effort import examples
+from tests.unit.cron_oracle import by_cronsim
+from tests.unit.cron_strategies import field
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [
@@ -23,14 +26,6 @@ SECOND = timedelta(seconds=1)
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def oracle(expression: str, after: datetime, zone: ZoneInfo) -> datetime | None:
-    """The first answer of cronsim later than the start."""
-    for fire in CronSim(expression, after.astimezone(zone)):
-        if fire.astimezone(UTC) > after:
-            return fire.astimezone(UTC)
-    return None
 
 
 # --- Overdue (R14) --------------------------------------------------------------------------------
@@ -117,7 +112,7 @@ def test_a_good_expression_fires(expression: str) -> None:
 
 @pytest.mark.parametrize("expression", [text for text in ACCEPTED if not text.startswith("@")])
 def test_a_good_expression_fires_when_cronsim_says(expression: str) -> None:
-    assert cron.next_fire(expression, NOW, BERLIN) == oracle(expression, NOW, BERLIN)
+    assert cron.next_fire(expression, NOW, BERLIN) == by_cronsim(expression, NOW, BERLIN)
 
 
 @pytest.mark.parametrize(
@@ -234,24 +229,6 @@ def test_far_ends_of_time() -> None:
 # --- Properties -----------------------------------------------------------------------------------
 
 
-def terms(low: int, high: int) -> st.SearchStrategy[str]:
-    numbers = st.integers(low, high)
-    spans = st.tuples(numbers, numbers).map(sorted)
-    return st.one_of(
-        st.just("*"),
-        numbers.map(str),
-        st.integers(1, high).map(lambda step: f"*/{step}"),
-        spans.map(lambda span: f"{span[0]}-{span[1]}"),
-        st.tuples(spans.filter(lambda span: span[0] < span[1]), st.integers(1, high)).map(
-            lambda both: f"{both[0][0]}-{both[0][1]}/{both[1]}"
-        ),
-    )
-
-
-def field(low: int, high: int) -> st.SearchStrategy[str]:
-    return st.lists(terms(low, high), min_size=1, max_size=3).map(",".join)
-
-
 EXPRESSIONS = st.tuples(
     field(0, 59), field(0, 23) | st.sampled_from("0123"), st.just("*") | field(1, 31),
     st.just("*") | field(1, 12), st.just("*") | field(0, 7),
@@ -287,7 +264,7 @@ def walked(expression: str, after: datetime, zone: ZoneInfo, hours: int) -> date
     return None
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(field(0, 59), field(0, 23), st.sampled_from(CHANGES), st.integers(-3000, 200))
 def test_real_time_expressions_around_any_change(
     minute: str, hour: str, change: tuple[str, datetime], offset: int
@@ -302,19 +279,19 @@ def test_real_time_expressions_around_any_change(
         assert cron.previous_fire(expression, expected, zone) == expected
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(EXPRESSIONS, MOMENTS, st.sampled_from(CRONSIM_ZONES))
 def test_next_fire_is_what_cronsim_says(expression: str, after: datetime, name: str) -> None:
     zone = cron.zone(name)
     try:
-        expected = oracle(expression, after, zone)
+        expected = by_cronsim(expression, after, zone)
     except CronSimError:
         assert not cron.is_valid(expression)
         return
     assert cron.next_fire(expression, after, zone) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(EXPRESSIONS.filter(cron.is_valid), MOMENTS, st.sampled_from(ZONES))
 def test_previous_is_the_reverse_of_next(expression: str, now: datetime, name: str) -> None:
     zone = cron.zone(name)
@@ -328,7 +305,7 @@ def test_previous_is_the_reverse_of_next(expression: str, now: datetime, name: s
     assert cron.next_fire(expression, before, zone) == fire
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(max_size=40))
 def test_any_text_is_an_expression_or_a_bad_one(text: str) -> None:
     if cron.is_valid(text):
