@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, TypeGuard, TypeVar, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -79,12 +80,24 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 def _object_of(text: str | bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(text, parse_constant=_refuse_constant)
+        text = text.decode() if isinstance(text, bytes) else text
+        raw = _whole_characters(text, json.loads(text, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"not JSON: {type(error).__name__}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
         raise BadFrame("a frame is a JSON object with a text `type`")
     return raw
+
+
+def _whole_characters(text: str, raw: Any) -> Any:
+    """Return what was read with a `?` for each half of a character that it holds.
+
+    JSON can say halves, and agents do where a program's output is no UTF-8; but no event, no file
+    and no answer can hold one. A result must not be lost by it.
+    """
+    if not re.search(r"\\u[dD]", text):
+        return raw
+    return json.loads(json.dumps(raw, ensure_ascii=False).encode(errors="replace"))
 
 
 def _refuse_constant(name: str) -> None:

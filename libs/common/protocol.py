@@ -76,7 +76,9 @@ class Frame(BaseModel):
 
     left_out: ClassVar[frozenset[str]] = frozenset()
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=False)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", str_strip_whitespace=False, allow_inf_nan=False
+    )
 
 
 class SpoolState(Frame):

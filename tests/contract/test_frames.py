@@ -88,6 +88,7 @@ def test_a_protocol_that_is_neither_a_number_nor_a_pair(offered: Any) -> None:
         pytest.param(HELLO | {"connection": 2**63}, id="too large for a state file"),
         pytest.param(HELLO | {"config_version": 1.5}, id="a part of a version"),
         pytest.param(FINISHED | {"exit_code": 10**20}, id="an exit code of no system"),
+        pytest.param({"type": "power", "percent": 10**400}, id="more than the largest number"),
         pytest.param(FINISHED | {"stats": {"size": float("nan")}}, id="NaN is not JSON"),
         pytest.param(FINISHED | {"stats": {"size": float("-inf")}}, id="nor is Infinity"),
     ],
@@ -105,6 +106,33 @@ def test_a_result_with_a_long_message_is_cut_and_not_lost() -> None:
     assert told.log_tail is not None
     assert (told.error[:5], len(told.error)) == ("first", 4096)
     assert (told.log_tail[-4:], len(told.log_tail)) == ("last", protocol.LOG_TAIL_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        pytest.param("error", "caf\ud8e9 \udfff!", "caf? ?!", id="message"),
+        pytest.param("stats", {"\ud800": ["\udc80"]}, {"?": ["?"]}, id="statistics"),
+        pytest.param("log_tail", "\U0001f400 \\ud800", "\U0001f400 \\ud800", id="whole ones stay"),
+    ],
+)
+def test_a_result_with_half_a_character_is_not_lost(field: str, value: Any, read: Any) -> None:
+    """A program's output may be no UTF-8, and JSON can say so; the event must hold it."""
+    for text in (
+        json.dumps(FINISHED | {field: value}),
+        json.dumps(FINISHED | {field: value}).encode(),
+    ):
+        told = decode_agent_frame(text)
+        assert told is not None
+        assert getattr(told, field) == read
+        assert decode_agent_frame(encode_frame(told)) == told
+
+
+def test_a_number_beyond_all_is_no_time_to_wait() -> None:
+    """JSON can say 1e400, which Python reads as infinity."""
+    progress = '{"type": "job_progress", "job_id": "j", "seconds_left": 1e400}'
+    with pytest.raises(BadFrame, match="finite"):
+        decode_agent_frame(progress)
 
 
 def test_a_counter_may_be_in_nanoseconds() -> None:
