@@ -78,7 +78,10 @@ async def _ask(request: ApiRequest, verb: str, job_id: str) -> Any:
         raise
 
 
-@get("/jobs/{job_id:str}/log", opt=describe("Shows a job's log", answer=shapes.JobLogOut))
+@get(
+    "/jobs/{job_id:str}/log",
+    opt=describe("Shows a job's log", answer=shapes.JobLogOut, plain=True),
+)
 async def job_log(request: ApiRequest, job_id: PathId) -> Answered:
     """As JSON, or as plain text for who accepts only that."""
     done = await _ask(request, "log", job_id)

@@ -22,7 +22,10 @@ _REFERENCES = "#/components/schemas/{model}"
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a handler takes and answers. `many`: a list of `answer`. No answer: an empty body."""
+    """What a handler takes and answers. `many`: a list of `answer`. No answer: an empty body.
+
+    `plain`: who accepts only plain text gets that.
+    """
 
     text: str
     role: str = "viewer"
@@ -30,6 +33,7 @@ class Described:
     params: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     many: bool = False
+    plain: bool = False
     status: int = 200
 
 
@@ -95,24 +99,38 @@ def _operation(
     good: dict[str, Any] = {"description": "done"}
     if model is not None:
         good["content"] = {"application/json": {"schema": {"$ref": references[model]}}}
-    problem = {"schema": {"$ref": references[ProblemOut]}}
+    if about.plain:
+        good["content"]["text/plain"] = {"schema": {"type": "string"}}
     operation: dict[str, Any] = {
         "operationId": handler.handler_name,
         "summary": about.text,
         "description": f"Needs the role {about.role}.",
         "parameters": [*_path_parameters(path), *_query_parameters(about.params)],
-        "responses": {
-            str(about.status): good,
-            "default": {
-                "description": "a problem", "content": {"application/problem+json": problem},
-            },
-        },
-    }  # fmt: skip
+        "responses": {str(about.status): good, **_problems(path, about, references[ProblemOut])},
+    }
     if about.body is not None:
         schema = {"schema": {"$ref": references[about.body]}}
         needed = bool(about.body.model_json_schema().get("required"))
         operation["requestBody"] = {"required": needed, "content": {"application/json": schema}}
     return operation
+
+
+def _problems(path: str, about: Described, reference: str) -> dict[str, Any]:
+    """Return every status with which a problem is answered, and what it means."""
+    meant = {"401": "no API token, or none of ours", "503": "a part that is needed is away"}
+    if about.role != "viewer":
+        meant |= {"403": "the token's role is not enough", "409": "not as things are now"}
+    if _path_parameters(path):
+        meant["404"] = "there is no such thing"
+    if about.params is not None or about.body is not None:
+        meant["422"] = "a value is not what is asked for"
+    if about.body is not None:
+        meant |= {"400": "not JSON", "413": "more than 1 MiB", "415": "another type than JSON"}
+    content = {"application/problem+json": {"schema": {"$ref": reference}}}
+    return {
+        status: {"description": words, "content": content}
+        for status, words in sorted(meant.items())
+    }
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
@@ -124,9 +142,17 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 def _query_parameters(params: type[BaseModel] | None) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
+        {"name": name, "in": "query", "required": False, "schema": _never_null(schema)}
         for name, schema in _params_schema(params).get("properties", {}).items()
     ]
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter that may be left out: an address cannot say null."""
+    if "anyOf" not in schema:
+        return schema
+    (said,) = (one for one in schema["anyOf"] if one.get("type") != "null")
+    return {key: value for key, value in schema.items() if key not in ("anyOf", "default")} | said
 
 
 def _params_schema(params: type[BaseModel] | None) -> dict[str, Any]:
