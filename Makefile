@@ -9,7 +9,7 @@ WORKERS ?= 2
 CODE := libs services agent cli tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check style test-browser test-deploy sim bench fmt lock clean
+.PHONY: help setup run demo test check style test-browser test-deploy fuzz sim bench fmt lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-browser: $(READY)  ## Only the tests in a real browser
 
 test-deploy: $(READY)  ## Test the compose file on a real Docker engine
 	@$(BIN)/python -m pytest -q tests/deploy
+
+fuzz: $(READY)  ## Try properties long and at random: make fuzz TIMES=100
+	@DORMICE_FUZZ=$(or $(TIMES),20) $(BIN)/python -m pytest -q --timeout=0 $$(grep -rl "^from hypothesis\|^import schemathesis" --include='test_*.py' tests)
 
 sim: $(READY)  ## Simulate weeks of a fleet: make sim SEED=7 SEEDS=20
 	@$(BIN)/dormice simulate --seed $(or $(SEED),0) --seeds $(or $(SEEDS),20)
