@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 TIMES_AS_MANY = int(os.environ.get("DORMICE_FUZZ", "0"))
 SHORT, LONG = "short", "long"
@@ -32,3 +32,11 @@ def load_profile() -> None:
 def examples(count: int) -> settings:
     """Return the settings that try `count` examples, or many times as many."""
     return settings(max_examples=count * max(TIMES_AS_MANY, 1))
+
+
+def stateful_phases() -> list[Phase]:
+    """Return what is done with a story that goes wrong: briefly, it is told as it was found.
+
+    A story made shorter is played again and again, each time until what is missing did not come.
+    """
+    return list(Phase) if TIMES_AS_MANY else [Phase.explicit, Phase.generate]

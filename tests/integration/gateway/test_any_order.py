@@ -34,7 +34,7 @@ from libs.common.ids import new_id
 from libs.common.testing.fake_agent import FakeAgent
 from services.gateway.app import Gateway
 from tests.any_model import BROKEN_TEXT, any_json
-from tests.effort import examples
+from tests.effort import examples, stateful_phases
 from tests.integration.gateway.conftest import World
 
 T = TypeVar("T")
@@ -297,5 +297,5 @@ async def test_r18_any_order_of_frames(world: World) -> None:
     """The stories run in a thread of their own, one after another, on this loop's gateway."""
     Story.world, Story.loop = world, asyncio.get_running_loop()
     Story.gateway = await world.start_gateway(offline_after=timedelta(minutes=10))
-    effort = settings(examples(8), stateful_step_count=20)
+    effort = settings(examples(8), stateful_step_count=20, phases=stateful_phases())
     await asyncio.to_thread(run_state_machine_as_test, Story, settings=effort)
