@@ -152,7 +152,8 @@ def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
     if "anyOf" not in schema:
         return schema
     (said,) = (one for one in schema["anyOf"] if one.get("type") != "null")
-    return {key: value for key, value in schema.items() if key not in ("anyOf", "default")} | said
+    kept = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    return {**kept, **said}
 
 
 def _params_schema(params: type[BaseModel] | None) -> dict[str, Any]:

@@ -49,6 +49,19 @@ def test_the_document_that_is_served_is_the_one_tried_here(up: Up) -> None:
     assert httpx.get(f"{up.url}/api/v1/openapi.json").json() == DOCUMENT
 
 
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_the_document_names_every_refusal(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    """Each status that a program must be ready for, and no parameter that an address cannot say."""
+    named = operation["responses"].keys()
+    assert {"401", "503"} <= named
+    assert ("404" in named) is ("{" in path)
+    assert {"400", "413", "415", "422"} <= named or "requestBody" not in operation
+    assert "default" not in named
+    assert "null" not in str([one["schema"] for one in operation["parameters"]])
+
+
 @API.given(known=st.integers(0, 2))
 @API.parametrize()
 @examples(6)
