@@ -1,0 +1,255 @@
+"""Alerting: who is told of what, and who is left in peace: R4 to R10."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+POLICY = "services/alerting/policy.py"
+HOSTS = "services/alerting/hosts.py"
+ALERTS = "services/alerting/alerts.py"
+JOBS = "services/alerting/jobs.py"
+CONDITIONS = "services/alerting/conditions.py"
+OF_POLICY = "unit/alerting/test_policy.py"
+OF_OFFLINE = "unit/alerting/test_r4_r5_offline.py"
+OF_STALE = "unit/alerting/test_r6_stale.py"
+OF_JOBS = "unit/alerting/test_r9_jobs.py"
+OF_OUTAGE = "unit/alerting/test_policy_outage.py"
+
+SILENCE = (
+    Mutant(
+        "alerting-misses-sleeping-laptops",
+        "R4",
+        POLICY,
+        "    if not host.always_on:\n        return OfflineVerdict.INTERMITTENT\n",
+        "",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-offline-a-tick-after-the-floor",
+        "R5",
+        POLICY,
+        "OfflineVerdict.DUE if now - start >= host.floor else",
+        "OfflineVerdict.DUE if now - start > host.floor else",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-misses-who-was-never-seen",
+        "R5",
+        POLICY,
+        "if host.status is Status.NEVER_SEEN or host.last_seen is None:",
+        "if host.last_seen is None:",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-back-but-still-missed",
+        "R5",
+        HOSTS,
+        '        alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")\n',
+        "",
+        OF_OFFLINE,
+    ),
+    Mutant(
+        "alerting-loss-of-its-gateway-does-not-count",
+        "R5",
+        POLICY,
+        "max(host.last_seen, watch.period_start, host.gateway_lost_at or host.last_seen)",
+        "max(host.last_seen, watch.period_start)",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-end-of-an-older-session-counts",
+        "R3 R5",
+        HOSTS,
+        "        if host is None or host.session != event.session:\n            return\n"
+        "        noticed",
+        "        if host is None:\n            return\n        noticed",
+        OF_OFFLINE,
+    ),
+    Mutant(
+        "alerting-outage-of-four-hosts",
+        "R5",
+        "services/alerting/policy_outage.py",
+        "    if gone < AT_LEAST_HOSTS:\n",
+        "    if gone < AT_LEAST_HOSTS - 1:\n",
+        OF_OUTAGE,
+    ),
+    Mutant(
+        "alerting-outage-over-at-ten-percent",
+        "R5",
+        "services/alerting/policy_outage.py",
+        "few = outage.away * 100 < outage.members * FEW_PERCENT",
+        "few = outage.away * 100 <= outage.members * FEW_PERCENT",
+        OF_OUTAGE,
+    ),
+    Mutant(
+        "alerting-blackout-ages-hosts",
+        "R10",
+        POLICY,
+        "    if host.last_seen is None or watch.period_start is None:\n        return None\n"
+        "    return max(host.last_seen, watch.period_start,",
+        "    if host.last_seen is None or watch.period_start is None:\n        return None\n"
+        "    return max(host.last_seen,",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-raises-while-it-reads-a-backlog",
+        "R10",
+        CONDITIONS,
+        '        tx.schedule(OFFLINE, host.id, at)\n        text = f"offline;',
+        '        self._raise_offline(tx, host, state)\n        text = f"offline;',
+        "unit/alerting/test_r10_listening.py",
+    ),
+    Mutant(
+        "alerting-crash-of-a-gateway-is-no-break",
+        "R10",
+        "services/alerting/watch.py",
+        "            self._was_gone(tx, known.heard_at, since, others_since)  # Without a word.\n",
+        "            pass\n",
+        "unit/alerting/test_r10_listening.py",
+    ),
+)
+
+STALENESS = (
+    Mutant(
+        "alerting-stale-a-tick-after-the-threshold",
+        "R6",
+        POLICY,
+        "stale = now - host.last_success_at >= host.stale_after",
+        "stale = now - host.last_success_at > host.stale_after",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-servers-go-stale",
+        "R6",
+        POLICY,
+        "    if host.always_on:\n        return StaleVerdict.ALWAYS_ON\n",
+        "",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-stale-without-a-schedule",
+        "R6",
+        POLICY,
+        "    if not host.has_schedule:\n        return StaleVerdict.NO_SCHEDULE\n",
+        "",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-reports-awaited-a-tick-longer",
+        "R6",
+        POLICY,
+        "return now - watch.gate_since < REPORTS_AWAITED_FOR",
+        "return now - watch.gate_since <= REPORTS_AWAITED_FOR",
+        OF_POLICY,
+    ),
+    Mutant(
+        "alerting-reports-not-awaited",
+        "R6 R10",
+        POLICY,
+        "        return StaleVerdict.REPORTS_AWAITED\n",
+        "        pass\n",
+        OF_STALE,
+    ),
+    Mutant(
+        "alerting-blackout-of-exactly-offline-after-is-short",
+        "R6",
+        POLICY,
+        "return dark_from is None or until - dark_from >= offline_after",
+        "return dark_from is None or until - dark_from > offline_after",
+        f"{OF_POLICY} {OF_STALE}",
+    ),
+)
+
+LIFE = (
+    Mutant(
+        "alerting-same-condition-raised-again",
+        "R7",
+        ALERTS,
+        "    if known is not None:\n        return _see_again(tx, known, finding)\n",
+        "",
+        "unit/alerting/test_lifecycle.py",
+    ),
+    Mutant(
+        "notify-tells-an-old-fact-again",
+        "R7",
+        "services/notify/policy.py",
+        "        return known is None\n",
+        "        return known is not AlertState.RESOLVED\n",
+        "unit/notify/test_policy.py",
+    ),
+    Mutant(
+        "alerting-mode-change-resolves-nothing",
+        "R8 R4",
+        HOSTS,
+        '            alerts.resolve_open(tx, host.id, kind, ResolveReason.MODE_CHANGED, rule="R8")\n',
+        "",
+        OF_OFFLINE,
+    ),
+    Mutant(
+        "alerting-mode-change-raises-nothing",
+        "R8",
+        HOSTS,
+        "            self._conditions.end_if_too_early(tx, after)\n"
+        "        self._conditions.look(tx, after)\n",
+        "            self._conditions.end_if_too_early(tx, after)\n",
+        f"{OF_OFFLINE} {OF_STALE}",
+    ),
+    Mutant(
+        "registry-same-mode-is-a-change",
+        "R8",
+        "services/registry/policy.py",
+        "return ModeVerdict.SAME if record.always_on == always_on else ModeVerdict.CHANGED",
+        "return ModeVerdict.CHANGED",
+        "unit/registry/test_policy.py unit/registry/test_hosts.py",
+    ),
+    Mutant(
+        "alerting-success-leaves-the-failure-open",
+        "R9",
+        JOBS,
+        "ENDED_BY_BACKUP = (AlertKind.BACKUP_FAILED, AlertKind.PENDING_RUN_ABANDONED)",
+        "ENDED_BY_BACKUP = (AlertKind.PENDING_RUN_ABANDONED,)",
+        OF_JOBS,
+    ),
+    Mutant(
+        "alerting-success-leaves-staleness-open",
+        "R9 R6",
+        JOBS,
+        '            alerts.resolve_open(tx, host.id, STALE, reason, rule="R9")\n',
+        "",
+        OF_STALE,
+    ),
+    Mutant(
+        "alerting-another-groups-success-counts",
+        "R9",
+        "services/alerting/store_alerts.py",
+        "SELECT body FROM alert WHERE host_id = ? AND kind = ? AND dedup_key = ? ",
+        "SELECT body FROM alert WHERE host_id = ? AND kind = ? AND ? IS NOT NULL ",
+        OF_JOBS,
+    ),
+    Mutant(
+        "warnings-are-no-success",
+        "R9 R6 R14",
+        "libs/common/events/job.py",
+        "SUCCESSES = frozenset({JobStatus.SUCCEEDED, JobStatus.SUCCEEDED_WITH_WARNINGS})",
+        "SUCCESSES = frozenset({JobStatus.SUCCEEDED})",
+        OF_JOBS,
+    ),
+    Mutant(
+        "alerting-told-although-another-attempt-follows",
+        "R9",
+        JOBS,
+        "        if not last:\n",
+        "        if last is None:\n",
+        OF_JOBS,
+    ),
+    Mutant(
+        "alerting-raises-without-a-decision",
+        "R19",
+        ALERTS,
+        '    _decide(tx, alert, "alert_raised", finding.message, finding.rule, **finding.facts)\n',
+        "",
+        "unit/alerting/test_r19_explained.py",
+    ),
+)
+
+MUTANTS = (*SILENCE, *STALENESS, *LIFE)

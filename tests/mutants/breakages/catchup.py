@@ -1,0 +1,236 @@
+"""Catch-up and cron: what a host that slept makes up for, and when: R11 to R14, R16."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+POLICY = "services/catchup/policy.py"
+MACHINE = "services/catchup/machine.py"
+PROGRESS = "services/catchup/progress.py"
+CRON = "libs/common/cron.py"
+OF_POLICY = "unit/catchup/test_policy.py"
+OF_MACHINE = "unit/catchup/test_machine.py"
+OF_QUEUE = "unit/catchup/test_queue.py"
+OF_CRON = "unit/test_cron.py"
+
+ARMS = (
+    Mutant(
+        "catchup-arms-servers",
+        "R11",
+        MACHINE,
+        "        if record.always_on:\n            if earlier",
+        "        if record.removed:\n            if earlier",
+        OF_MACHINE,
+    ),
+    Mutant(
+        "catchup-same-hello-arms-again",
+        "R11",
+        MACHINE,
+        "known = not store.note_session(tx, event.host_id, event.session)",
+        "known = store.note_session(tx, event.host_id, event.session) is None",
+        OF_MACHINE,
+    ),
+    Mutant(
+        "catchup-due-at-once",
+        "R11",
+        MACHINE,
+        "due_at = tx.time + self._settings.catchup_settle",
+        "due_at = tx.time",
+        OF_MACHINE,
+    ),
+    Mutant(
+        "catchup-due-a-tick-late",
+        "R11",
+        POLICY,
+        "    if now < at.due_at:\n",
+        "    if now <= at.due_at:\n",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-policy-reads-the-clock",
+        "pure-core",
+        POLICY,
+        "    if now < at.due_at:\n",
+        "    if datetime.now().astimezone() < at.due_at:\n",
+        "architecture/test_style.py::test_one_clock",
+    ),
+    Mutant(
+        "catchup-runs-on-a-host-that-is-away",
+        "R12",
+        POLICY,
+        "    if not at.online:\n        return ArmVerdict.WENT_OFFLINE\n",
+        "",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-goes-on-after-a-change-of-mode",
+        "R12",
+        POLICY,
+        "    if at.record.always_on:\n        return ArmVerdict.ALWAYS_ON\n",
+        "",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-does-not-wait-for-reports",
+        "R12",
+        POLICY,
+        "    if not at.synced:\n        return ArmVerdict.REPORTS_OUTSTANDING\n",
+        "",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-does-not-wait-for-a-running-job",
+        "R12",
+        POLICY,
+        "return ArmVerdict.JOB_RUNNING if at.job_running else ArmVerdict.GO",
+        "return ArmVerdict.GO",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-goes-on-after-a-failed-send",
+        "R16",
+        POLICY,
+        "    if at.send_failed:\n        return ArmVerdict.SEND_FAILED\n",
+        "",
+        f"{OF_POLICY} {OF_MACHINE}",
+    ),
+    Mutant(
+        "catchup-forgets-the-pair-that-was-not-sent",
+        "R16",
+        "services/catchup/outcomes.py",
+        "    arms.set_pair(tx, run.host_id, run, PairState.LISTED)\n",
+        "",
+        OF_MACHINE,
+    ),
+    Mutant(
+        "catchup-end-of-an-older-session-counts",
+        "R3 R12",
+        MACHINE,
+        "        if host is None or host.session != event.session or not host.online:\n"
+        "            return\n        store.end_session",
+        "        if host is None or not host.online:\n"
+        "            return\n        store.end_session",
+        OF_MACHINE,
+    ),
+)
+
+PAIRS = (
+    Mutant(
+        "catchup-runs-what-is-covered",
+        "R13",
+        POLICY,
+        "        return PairVerdict.COVERED_BY\n",
+        "        pass\n",
+        f"{OF_POLICY} {OF_MACHINE}",
+    ),
+    Mutant(
+        "catchup-success-before-the-arm-covers",
+        "R13",
+        POLICY,
+        "if pair.last_success is not None and pair.last_success > armed_at:",
+        "if pair.last_success is not None and pair.last_success >= armed_at:",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-runs-disabled-schedules",
+        "R13",
+        POLICY,
+        "if not schedule.enabled or schedule.catch_up is CatchUp.OFF:",
+        "if schedule.catch_up is CatchUp.OFF:",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-runs-a-group-that-is-gone",
+        "R13",
+        POLICY,
+        "if not linked or find_group(record, pair.source_group_id) is None:",
+        "if not linked:",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-list-is-not-judged-again",
+        "R13",
+        PROGRESS,
+        "    verdict = policy.assess_pair(host.record, pair, armed_at=arm.armed_at, now=tx.now)\n"
+        "    fire",
+        "    verdict = PairVerdict.OVERDUE\n    fire",
+        OF_MACHINE,
+    ),
+    Mutant(
+        "catchup-one-more-than-the-cap",
+        "R13",
+        POLICY,
+        "    if slots.fleet >= slots.fleet_cap:\n",
+        "    if slots.fleet > slots.fleet_cap:\n",
+        f"{OF_POLICY} {OF_QUEUE}",
+    ),
+    Mutant(
+        "catchup-a-full-repository-blocks-the-queue",
+        "R13",
+        POLICY,
+        "            return queued\n    return None\n",
+        "            return queued\n        return None\n    return None\n",
+        f"{OF_POLICY} {OF_QUEUE}",
+    ),
+    Mutant(
+        "catchup-asks-for-a-later-fire",
+        "R15",
+        POLICY,
+        "time = cron.previous_fire(schedule.cron, now, zone)",
+        "time = cron.next_fire(schedule.cron, now, zone)",
+        OF_POLICY,
+    ),
+    Mutant(
+        "catchup-asks-without-a-decision",
+        "R19",
+        PROGRESS,
+        '        "catchup_requested",\n',
+        '        "",\n',
+        OF_MACHINE,
+    ),
+)
+
+CRON_RULES = (
+    Mutant(
+        "cron-due-now-is-not-overdue",
+        "R14",
+        CRON,
+        "return due is not None and due <= now",
+        "return due is not None and due < now",
+        OF_CRON,
+    ),
+    Mutant(
+        "cron-never-backed-up-is-not-overdue",
+        "R14",
+        CRON,
+        "            validate(expression)\n            return True\n",
+        "            validate(expression)\n            return False\n",
+        OF_CRON,
+    ),
+    Mutant(
+        "cron-day-and-weekday-ored",
+        "R14",
+        CRON,
+        'days_anded = fields[2].startswith("*") or fields[4].startswith("*")',
+        'days_anded = fields[2] == "*" or fields[4] == "*"',
+        OF_CRON,
+    ),
+    Mutant(
+        "cron-fires-in-the-second-pass-of-a-repeated-hour",
+        "R14 R15",
+        CRON,
+        "    if moments:\n        return moments[0]\n",
+        "    if moments:\n        return moments[-1]\n",
+        OF_CRON,
+    ),
+    Mutant(
+        "cron-skipped-minute-fires-late",
+        "R14",
+        CRON,
+        "    return _change_between(early, late, zone)\n\n\nclass",
+        "    return late\n\n\nclass",
+        OF_CRON,
+    ),
+)
+
+MUTANTS = (*ARMS, *PAIRS, *CRON_RULES)

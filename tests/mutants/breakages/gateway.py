@@ -1,0 +1,136 @@
+"""The gateway: sessions, silence, and reports that are acknowledged: R3, R10, R18."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+POLICY = "services/gateway/policy.py"
+SESSIONS = "services/gateway/sessions.py"
+OF_POLICY = "unit/gateway/test_policy.py"
+OF_SESSIONS = "unit/gateway/test_sessions.py"
+OF_REPORTS = "unit/gateway/test_reports.py"
+OF_HOSTS = "unit/gateway/test_hosts.py"
+
+MUTANTS = (
+    Mutant(
+        "gateway-silence-half-as-long",
+        "R3",
+        POLICY,
+        "return max(last_seen, listening_since) + offline_after",
+        "return max(last_seen, listening_since) + offline_after / 2",
+        OF_POLICY,
+    ),
+    Mutant(
+        "gateway-silence-before-we-listened-counts",
+        "R10",
+        POLICY,
+        "return max(last_seen, listening_since) + offline_after",
+        "return last_seen + offline_after",
+        OF_POLICY,
+    ),
+    Mutant(
+        "gateway-silence-judged-from-an-old-deadline",
+        "R3",
+        "services/gateway/machine.py",
+        "        if due > tx.now:\n",
+        "        if due is None:\n",
+        OF_SESSIONS,
+    ),
+    Mutant(
+        "gateway-own-stall-taken-for-silence",
+        "R10",
+        "services/gateway/machine.py",
+        "        if self._listens_anew(tx):\n            return\n",
+        "",
+        OF_SESSIONS,
+    ),
+    Mutant(
+        "gateway-smaller-counter-wins",
+        "R3",
+        POLICY,
+        "return HelloVerdict.LARGER if connection > known.connection else HelloVerdict.SMALLER",
+        "return HelloVerdict.LARGER",
+        OF_POLICY,
+    ),
+    Mutant(
+        "gateway-refused-hello-ends-the-session",
+        "R3",
+        SESSIONS,
+        "        assert known is not None\n",
+        "        assert known is not None\n        store.end_session(tx.db, host_id)\n",
+        OF_SESSIONS,
+    ),
+    Mutant(
+        "gateway-session-of-frames-not-checked",
+        "R3",
+        "services/gateway/reports.py",
+        "if session is None or session.session != session_id or not session.live:",
+        "if session is None or not session.live:",
+        f"{OF_REPORTS} {OF_SESSIONS}",
+    ),
+    Mutant(
+        "gateway-goodbye-waits-for-silence",
+        "R3",
+        "services/gateway/reports.py",
+        "    sessions.go_offline(tx, session, event)\n",
+        "    assert event\n",
+        f"{OF_REPORTS} {OF_SESSIONS}",
+    ),
+    Mutant(
+        "gateway-report-published-twice",
+        "R18",
+        POLICY,
+        "return ReportVerdict.NEW if seq > last_seq else ReportVerdict.REPEATED",
+        "return ReportVerdict.NEW if seq >= last_seq else ReportVerdict.REPEATED",
+        f"{OF_POLICY} {OF_REPORTS}",
+    ),
+    Mutant(
+        "gateway-repeated-report-not-acknowledged",
+        "R18",
+        "services/gateway/reports.py",
+        "        taken.ack = max(taken.ack or 0, spool.last_seq)\n",
+        "",
+        OF_REPORTS,
+    ),
+    Mutant(
+        "gateway-acknowledges-what-it-does-not-keep",
+        "R18",
+        "services/gateway/reports.py",
+        "    store.put_spool(tx.db, session.host_id, session.spool_id, spool, tx.now)\n"
+        "    taken.ack",
+        "    taken.ack",
+        OF_REPORTS,
+    ),
+    Mutant(
+        "gateway-synced-too-early",
+        "R12 R6",
+        POLICY,
+        "return sync_seq == 0 or last_seq >= sync_seq",
+        "return sync_seq == 0 or last_seq >= sync_seq - 1",
+        f"{OF_POLICY} {OF_REPORTS}",
+    ),
+    Mutant(
+        "gateway-last-seen-written-by-the-minute",
+        "R18",
+        "services/gateway/settings.py",
+        "LONGEST_PULSE_INTERVAL = timedelta(seconds=10)",
+        "LONGEST_PULSE_INTERVAL = timedelta(seconds=60)",
+        "unit/gateway/test_shell.py",
+    ),
+    Mutant(
+        "gateway-old-token-speaks-on",
+        "R20",
+        "services/gateway/machine.py",
+        "        store_hosts.forget_tokens(tx.db, event.host_id, below=event.token_version)\n",
+        "",
+        OF_HOSTS,
+    ),
+    Mutant(
+        "gateway-enrolling-is-tried-for-ever",
+        "R20",
+        POLICY,
+        "return FAILED_TRIES - sum(",
+        "return FAILED_TRIES - 0 * sum(",
+        OF_POLICY,
+    ),
+)

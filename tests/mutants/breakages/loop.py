@@ -1,0 +1,284 @@
+"""The loop: one transaction, outbox, deadlines, effects, and another log than the one we knew."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+CORE = "libs/common/loop/core.py"
+SERVICE = "libs/common/loop/service.py"
+SENDER = "libs/common/loop/sender.py"
+FOLLOW = "libs/common/loop/follow.py"
+EFFECTS = "libs/common/loop/effects.py"
+OF_CORE = "unit/loop/test_core.py"
+OF_SERVICE = "unit/loop/test_service.py"
+OF_SHELL = "unit/loop/test_shell.py"
+
+ONE_TRANSACTION = (
+    Mutant(
+        "loop-position-in-a-transaction-of-its-own",
+        "one-transaction R18",
+        CORE,
+        "                self._save(step.position)\n            for work",
+        '                self.db.execute("COMMIT")\n'
+        "                self._save(step.position)\n"
+        '                self.db.execute("BEGIN IMMEDIATE")\n            for work',
+        OF_CORE,
+    ),
+    Mutant(
+        "loop-position-not-saved",
+        "one-transaction R18",
+        CORE,
+        "                self._save(step.position)\n            for work",
+        "            for work",
+        OF_CORE,
+    ),
+    Mutant(
+        "loop-half-applied-message-keeps-its-events",
+        "one-transaction outbox",
+        CORE,
+        "            tx.back_to(mark)\n            step.unknown = unknown\n",
+        "            step.unknown = unknown\n",
+        OF_CORE,
+    ),
+    Mutant(
+        "loop-poison-buries-its-neighbours",
+        "one-transaction",
+        CORE,
+        "            if len(messages) == 1:\n",
+        "            if messages:\n",
+        OF_CORE,
+    ),
+    Mutant(
+        "loop-full-disk-taken-for-poison",
+        "R18",
+        CORE,
+        "        except Exception as error:\n            if is_fault(error):\n                raise\n"
+        "            tx.back_to(mark)\n            step.unknown",
+        "        except Exception as error:\n            tx.back_to(mark)\n            step.unknown",
+        OF_CORE,
+    ),
+    Mutant(
+        "loop-a-hop-for-each-message",
+        "one-hop",
+        SERVICE,
+        "        if messages or inputs or due or self.sender.acknowledged_row:\n",
+        "        for message in messages:\n            await self._step([message], [], now)\n"
+        "        messages = []\n"
+        "        if inputs or due or self.sender.acknowledged_row:\n",
+        OF_SERVICE,
+    ),
+)
+
+OUTBOX = (
+    Mutant(
+        "outbox-forgotten-at-a-restart",
+        "outbox R18",
+        CORE,
+        "step = Step(position, outbox=self._unsent_rows())",
+        "step = Step(position)",
+        OF_CORE,
+    ),
+    Mutant(
+        "outbox-row-not-written",
+        "outbox R18",
+        "libs/common/loop/tx.py",
+        '"INSERT INTO outbox (event_id, subject, bucket, data) VALUES (?, ?, ?, ?)"',
+        '"INSERT INTO outbox (event_id, subject, bucket, data) SELECT ?, ?, ?, ? WHERE 0"',
+        OF_CORE,
+    ),
+    Mutant(
+        "outbox-newest-first-after-a-restart",
+        "outbox",
+        CORE,
+        '"SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id"',
+        '"SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id DESC"',
+        OF_CORE,
+    ),
+    Mutant(
+        "outbox-sent-out-of-order",
+        "outbox",
+        SENDER,
+        "batch = list(islice(self._rows, BATCH))",
+        "batch = list(islice(reversed(self._rows), BATCH))",
+        f"{OF_SHELL} {OF_SERVICE}",
+    ),
+    Mutant(
+        "outbox-a-refused-row-is-overtaken",
+        "outbox",
+        SENDER,
+        "                await self._wait_refused(error)\n",
+        "                await self._wait_refused(error)\n"
+        "                self._rows.rotate(-len(batch))\n",
+        OF_SHELL,
+    ),
+    Mutant(
+        "outbox-own-event-read-is-sent-again",
+        "outbox",
+        CORE,
+        "own = (self._unsent.get(message.event_id) for message in messages)",
+        "own = iter(())",
+        OF_CORE,
+    ),
+    Mutant(
+        "outbox-sent-before-the-log-was-read",
+        "outbox",
+        SERVICE,
+        "            await self._catch_up(reader)\n"
+        "            sending = asyncio.create_task(self.sender.run())\n",
+        "            sending = asyncio.create_task(self.sender.run())\n"
+        "            await asyncio.sleep(0.05)\n            await self._catch_up(reader)\n",
+        OF_SERVICE,
+    ),
+    Mutant(
+        "outbox-answered-before-it-is-acknowledged",
+        "outbox R18",
+        "libs/common/loop/inputs.py",
+        "elif self.future is not None and row == 0:",
+        "elif self.future is not None:",
+        OF_SERVICE,
+    ),
+)
+
+DEADLINES = (
+    Mutant(
+        "deadline-run-before-the-log-was-read",
+        "deadlines R10",
+        CORE,
+        "            if deadlines:\n",
+        "            if self.machine:\n",
+        OF_CORE,
+    ),
+    Mutant(
+        "deadline-run-without-asking-for-the-tail",
+        "deadlines R10",
+        SERVICE,
+        "            if due or any(entry.fresh for entry in inputs):\n",
+        "            if any(entry.fresh for entry in inputs):\n",
+        OF_SERVICE,
+    ),
+    Mutant(
+        "deadline-run-while-the-bus-is-away",
+        "deadlines R10",
+        SERVICE,
+        "await self._step([], self._inputs.take(fresh_too=False), self.clock.now())",
+        "await self._step([], self._inputs.take(fresh_too=False), self.clock.now(), deadlines=True)",
+        OF_SERVICE,
+    ),
+    Mutant(
+        "deadline-run-before-a-beat",
+        "deadlines R10",
+        SERVICE,
+        "return self._beat_seen or not self.machine.needs_beat",
+        "return True",
+        OF_SERVICE,
+    ),
+    Mutant(
+        "deadline-run-on-a-beat-of-an-earlier-connection",
+        "deadlines R10",
+        SERVICE,
+        "        self._beat_seen = False\n        target = await reader.tail()\n",
+        "        target = await reader.tail()\n",
+        OF_SERVICE,
+    ),
+    Mutant(
+        "deadline-a-tick-early",
+        "deadlines",
+        CORE,
+        "                (to_micros(tx.now),),\n            ).fetchone()",
+        "                (to_micros(tx.now) + 1,),\n            ).fetchone()",
+        OF_CORE,
+    ),
+    Mutant(
+        "call-decided-on-old-state",
+        "deadlines",
+        SERVICE,
+        "            if due or any(entry.fresh for entry in inputs):\n",
+        "            if due:\n",
+        OF_SERVICE,
+    ),
+)
+
+EFFECTS_AND_LOG = (
+    Mutant(
+        "effect-handed-out-again-in-every-step",
+        "effects",
+        CORE,
+        '"SELECT row_id, kind, key, payload FROM effect WHERE row_id > ? ORDER BY row_id"',
+        '"SELECT row_id, kind, key, payload FROM effect WHERE row_id >= ? ORDER BY row_id"',
+        OF_CORE,
+    ),
+    Mutant(
+        "effect-forgotten-at-a-restart",
+        "effects R18",
+        CORE,
+        "            self._last_effect_row = 0\n            self._collect_effects(step)\n",
+        "            self._collect_effects(step)\n",
+        OF_CORE,
+    ),
+    Mutant(
+        "effect-dropped-but-its-outcome-counts",
+        "effects",
+        CORE,
+        "            if gone.rowcount:\n",
+        "            if gone is not None:\n",
+        OF_CORE,
+    ),
+    Mutant(
+        "effect-carried-out-twice-at-once",
+        "effects",
+        EFFECTS,
+        "if effect.row_id not in self._running and effect.row_id not in self._undecided:",
+        "if effect.row_id:",
+        "unit/loop",
+    ),
+    Mutant(
+        "log-made-anew-is-read-on",
+        "re-bootstrap R18",
+        FOLLOW,
+        "if position.log_created_at != info.created_at:",
+        "if not info.created_at:",
+        OF_CORE,
+    ),
+    Mutant(
+        "log-with-another-event-there-is-read-on",
+        "re-bootstrap R18",
+        FOLLOW,
+        "    if event_id != position.event_id:\n",
+        "    if event_id is None:\n",
+        OF_CORE,
+    ),
+    Mutant(
+        "log-that-ends-before-us-is-read-on",
+        "re-bootstrap R18",
+        FOLLOW,
+        "    if info.last_seq < position.seq:\n        return LogVerdict.REWOUND\n",
+        "    if info.last_seq < position.seq:\n        return LogVerdict.CONTINUES\n",
+        OF_CORE,
+    ),
+    Mutant(
+        "log-that-outlived-us-is-read-on",
+        "re-bootstrap R18",
+        FOLLOW,
+        "kept = info.first_seq <= position.seq + 1",
+        "kept = info.first_seq <= position.seq + 2",
+        OF_CORE,
+    ),
+    Mutant(
+        "log-changed-while-it-was-opened",
+        "re-bootstrap contiguity",
+        FOLLOW,
+        "if bus.generation != generation:",
+        "if bus.generation < generation:",
+        OF_SHELL,
+    ),
+    Mutant(
+        "log-lost-but-buckets-not-put-again",
+        "re-bootstrap R18",
+        CORE,
+        "            if again:\n                self.machine.republish(tx)\n",
+        "",
+        "unit/presence/test_bucket.py unit/registry/test_load.py",
+    ),
+)
+
+MUTANTS = (*ONE_TRANSACTION, *OUTBOX, *DEADLINES, *EFFECTS_AND_LOG)

@@ -1,0 +1,103 @@
+"""Notify: each message once, in order, to who wants it, and to nowhere inside: R5, R7, R18, R20."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+POLICY = "services/notify/policy.py"
+QUEUE = "services/notify/queue.py"
+OF_POLICY = "unit/notify/test_policy.py"
+OF_DELIVERIES = "unit/notify/test_deliveries.py"
+OF_OUTAGE = "unit/notify/test_outage.py"
+OF_TARGETS = "unit/notify/test_targets.py"
+
+MUTANTS = (
+    Mutant(
+        "notify-tells-what-an-outage-holds-back",
+        "R5",
+        POLICY,
+        "    if alert.held_by is not None:\n        return Verdict.HELD\n",
+        "",
+        f"{OF_POLICY} {OF_OUTAGE}",
+    ),
+    Mutant(
+        "notify-recovery-of-who-was-never-told-of",
+        "R5 R7",
+        "services/notify/telling.py",
+        "            told = queue.is_told(tx, channel.id, alert.id)\n            verdicts",
+        "            told = True\n            verdicts",
+        f"{OF_OUTAGE} {OF_DELIVERIES}",
+    ),
+    Mutant(
+        "notify-resolve-overtakes-its-raise",
+        "effects",
+        "services/notify/delivering.py",
+        "    if queue.is_blocked(tx, delivery.place):\n        queue.set",
+        "    if delivery.place < 0:\n        queue.set",
+        OF_DELIVERIES,
+    ),
+    Mutant(
+        "notify-another-id-for-each-try",
+        "R18 effects",
+        POLICY,
+        ':{rung}"))',
+        ':{rung}" + __import__("secrets").token_hex()))',
+        OF_POLICY,
+    ),
+    Mutant(
+        "notify-delivered-is-sent-again-after-a-restore",
+        "R18 effects",
+        "services/notify/delivering.py",
+        "        finish(tx, delivery, State.DELIVERED)\n    hand_out",
+        "        pass\n    hand_out",
+        OF_DELIVERIES,
+    ),
+    Mutant(
+        "notify-gives-up-a-tick-late",
+        "R18",
+        POLICY,
+        "    if now >= first_tried_at + TRY_FOR:\n",
+        "    if now > first_tried_at + TRY_FOR:\n",
+        OF_POLICY,
+    ),
+    Mutant(
+        "notify-busy-receiver-taken-for-a-refusal",
+        "R18",
+        POLICY,
+        "_TRY_AGAIN = frozenset({408, 429})",
+        "_TRY_AGAIN = frozenset({408})",
+        OF_POLICY,
+    ),
+    Mutant(
+        "notify-failure-leaves-no-decision",
+        "R19",
+        "services/notify/delivering.py",
+        '        _host_of(tx, delivery), "notification_failed",\n',
+        '        "", "notification_failed",\n',
+        OF_DELIVERIES,
+    ),
+    Mutant(
+        "notify-reaches-private-addresses",
+        "R20",
+        "services/notify/target_rules.py",
+        "return address.is_global and not (",
+        "return address.is_global or not (",
+        OF_TARGETS,
+    ),
+    Mutant(
+        "notify-ipv4-in-ipv6-gets-through",
+        "R20",
+        "services/notify/target_rules.py",
+        "    address = _inner(address)\n",
+        "",
+        OF_TARGETS,
+    ),
+    Mutant(
+        "notify-connects-to-an-address-that-was-not-judged",
+        "R20",
+        "services/notify/targets.py",
+        "vetted = [address for address in found if is_allowed(address, self._allowed)]",
+        "vetted = list(found) if is_allowed(found[-1], self._allowed) else []",
+        OF_TARGETS,
+    ),
+)

@@ -1,0 +1,131 @@
+"""Presence, and what every reader of hellos agrees on: R1, R2, R3."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+POLICY = "services/presence/policy.py"
+SESSIONS = "services/presence/sessions.py"
+OF_POLICY = "unit/presence/test_policy.py"
+OF_MACHINE = "unit/presence/test_machine.py"
+OF_GATEWAYS = "unit/presence/test_gateways.py"
+
+MUTANTS = (
+    Mutant(
+        "host-intermittent-by-default",
+        "R1",
+        "libs/common/events/host.py",
+        "    always_on: bool = True\n",
+        "    always_on: bool = False\n",
+        "unit/registry/test_policy.py",
+    ),
+    Mutant(
+        "presence-laptops-do-not-go-offline",
+        "R2",
+        SESSIONS,
+        "elif verdict is EndVerdict.LIVE:",
+        "elif verdict is EndVerdict.LIVE and host.always_on:",
+        OF_MACHINE,
+    ),
+    Mutant(
+        "ui-asleep-shown-as-offline",
+        "R2",
+        "services/ui/policy.py",
+        'if status == "offline" and not always_on:',
+        'if status == "asleep" and not always_on:',
+        "unit/ui/test_policy.py",
+    ),
+    Mutant(
+        "presence-session-not-checked",
+        "R3",
+        POLICY,
+        "    if current != ended:\n",
+        "    if current is None:\n",
+        OF_POLICY,
+    ),
+    Mutant(
+        "presence-offline-dated-when-noticed",
+        "R3",
+        POLICY,
+        "else last_seen + offline_after\n",
+        "else not_after\n",
+        OF_POLICY,
+    ),
+    Mutant(
+        "presence-goodbye-dated-like-silence",
+        "R3",
+        POLICY,
+        "moment = last_seen if reason in _GOODBYES else",
+        "moment = last_seen if reason not in OfflineReason else",
+        OF_POLICY,
+    ),
+    Mutant(
+        "hello-with-an-equal-counter-is-newer",
+        "R3",
+        "libs/common/sessions.py",
+        "connection <= current:",
+        "connection < current:",
+        "unit/test_sessions.py",
+    ),
+    Mutant(
+        "hello-told-again-is-newer",
+        "R3",
+        "libs/common/sessions.py",
+        "    if known:\n        return HelloVerdict.KNOWN\n",
+        "",
+        "unit/test_sessions.py",
+    ),
+    Mutant(
+        "presence-gateway-lost-a-tick-late",
+        "R3",
+        POLICY,
+        "silent_since <= now < silent_since + lost_after",
+        "silent_since <= now <= silent_since + lost_after",
+        OF_POLICY,
+    ),
+    Mutant(
+        "presence-takes-every-gateways-hosts-along",
+        "R3",
+        "services/presence/store.py",
+        "\"SELECT host_id FROM host WHERE gateway = ? AND status = 'online' ORDER BY host_id\"",
+        "\"SELECT host_id FROM host WHERE ? != '' AND status = 'online' ORDER BY host_id\"",
+        OF_GATEWAYS,
+    ),
+    Mutant(
+        "presence-judges-right-after-its-own-absence",
+        "R10",
+        POLICY,
+        "    if now - due_at > tolerance:\n        return GatewayVerdict.WE_WERE_AWAY\n",
+        "",
+        OF_POLICY,
+    ),
+    Mutant(
+        "presence-gives-no-grace-after-a-reconnect",
+        "R10 deadlines",
+        "services/presence/machine.py",
+        "        self._gateways.give_grace(tx)\n",
+        "        return\n",
+        OF_GATEWAYS,
+    ),
+    Mutant(
+        "presence-last-seen-follows-by-the-minute",
+        "R18",
+        "services/presence/store.py",
+        "[(to_micros(at), host_id, to_micros(at - step)) for host_id in host_ids]",
+        "[(to_micros(at), host_id, to_micros(at - 6 * step)) for host_id in host_ids]",
+        "unit/presence/test_bucket.py",
+    ),
+    Mutant(
+        "presence-says-nothing-of-a-late-hello",
+        "R19",
+        SESSIONS,
+        "            tx.decide(\n"
+        '                host.id, "hello_ignored", '
+        '"a late hello of an older connection changes nothing",\n'
+        '                rule="R3", session=event.session, connection=event.connection,\n'
+        "                live_session=host.session, live_connection=host.connection,\n"
+        "            )  # fmt: skip\n",
+        "",
+        OF_MACHINE,
+    ),
+)

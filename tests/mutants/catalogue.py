@@ -1,0 +1,29 @@
+"""Every mutant, in the order in which they are tried and shown."""
+
+from __future__ import annotations
+
+from tests.mutants.breakages import (
+    agent,
+    alerting,
+    bus,
+    catchup,
+    gateway,
+    jobs,
+    loop,
+    notify,
+    presence,
+    registry,
+)
+
+MUTANTS = (
+    *loop.MUTANTS,
+    *bus.MUTANTS,
+    *presence.MUTANTS,
+    *alerting.MUTANTS,
+    *catchup.MUTANTS,
+    *jobs.MUTANTS,
+    *gateway.MUTANTS,
+    *registry.MUTANTS,
+    *notify.MUTANTS,
+    *agent.MUTANTS,
+)
