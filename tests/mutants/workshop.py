@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from enum import Enum
 from importlib.util import cache_from_source
 from pathlib import Path
 
+from tests.mutants.forked import FORKS, run_pytest
 from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +70,7 @@ class Workshop:
         """`source`: the checkout, or the copy of another workshop, with what it has compiled."""
         self.tree = folder / "tree"
         self._temporary = folder / "tmp"
+        self._output = folder / "output"
         ignored = shutil.ignore_patterns(".*") if source != ROOT else _not_source
         for name in COPIED:
             if (source / name).is_dir():
@@ -91,24 +91,16 @@ class Workshop:
 
     def run(self, guards: Iterable[str], seconds: float) -> Ran:
         """Run tests in the copy until one fails."""
-        command = [
-            sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider",
-            f"--basetemp={self._temporary}", *guards,
-        ]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(self.tree)}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # What is unchanged is compiled once.
+        arguments = [f"--basetemp={self._temporary}", *guards]
+        child = FORKS.Process(target=run_pytest, args=(self.tree, arguments, self._output))
         started = time.monotonic()
-        child = subprocess.Popen(
-            command, cwd=self.tree, env=environment, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            output, _ = child.communicate(timeout=seconds)
-            code: int | None = child.returncode
-        except subprocess.TimeoutExpired:
+        child.start()
+        child.join(seconds)
+        code = child.exitcode
+        if code is None and child.pid is not None:
             os.killpg(child.pid, signal.SIGKILL)
-            output, _ = child.communicate()
-            code = None
+            child.join()
+        output = self._output.read_text(errors="replace")
         return Ran(code, output, time.monotonic() - started)
 
     def _write(self, file: Path, text: str) -> None:

@@ -108,7 +108,7 @@ OUTBOX = (
         SENDER,
         "                await self._wait_refused(error)\n",
         "                await self._wait_refused(error)\n"
-        "                self._rows.rotate(-len(batch))\n",
+        "                self._rows.rotate(-1)\n",
         OF_SHELL,
     ),
     Mutant(
