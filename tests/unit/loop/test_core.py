@@ -134,6 +134,20 @@ def test_a_fault_of_the_disk_is_no_messages_fault(core: Core) -> None:
     assert count(core, "hello") == 399
 
 
+def test_a_fault_at_the_end_of_a_step_takes_all_of_it_back(core: Core) -> None:
+    """Position, state, outbox and deadlines are committed together or not at all."""
+
+    def torn(tx: Tx) -> None:
+        error = sqlite3.DatabaseError("torn")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        raise error
+
+    with pytest.raises(StoreFault):
+        core.step([message(1)], [torn], now=NOW)
+    assert core.position() == Position("log-1", 0, "")
+    assert [count(core, table) for table in ("hello", "outbox", "deadline")] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR_WRITE])
 def test_a_torn_file_is_no_messages_fault(core: Core, code: int) -> None:
     """SQLite tells of it by another class of error than of a full disk."""

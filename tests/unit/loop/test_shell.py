@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.bus.base import BusAway, Outgoing, ReaderLost
+from libs.common.bus.base import BusAway, Outgoing, PublishRefused, ReaderLost
 from libs.common.bus.memory import MemoryBus, MemoryLog
 from libs.common.clock import VirtualClock
 from libs.common.loop.core import Core
@@ -96,3 +96,27 @@ async def test_a_bus_that_stores_nothing_is_no_ready_one() -> None:
     await sender.when_stored(1)
     assert (sender.unanswered, sender.reasons_not_ready) == (0, [])
     sending.cancel()
+
+
+class Refusing(MemoryBus):
+    """Refuses what it is given first, as one does that is not yet told of a right."""
+
+    refusals = 1
+
+    async def publish(self, messages: Sequence[Outgoing]) -> int:
+        if self.refusals:
+            self.refusals -= 1
+            raise PublishRefused("not allowed yet")
+        return await super().publish(messages)
+
+
+async def test_nothing_overtakes_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.common.loop.sender.REFUSED_RETRY_SECONDS", 0.0)
+    bus = Refusing(MemoryLog())
+    await bus.connect()
+    sender = Sender(bus, lambda: None)
+    sender.add([OutboxRow(number, event(number)) for number in (1, 2, 3)])
+    sending = asyncio.create_task(sender.run())
+    await sender.when_stored(3)
+    sending.cancel()
+    assert [stored.event_id for stored in bus.log.read(1)] == ["e1", "e2", "e3"]
