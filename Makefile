@@ -9,10 +9,10 @@ WORKERS ?= 2
 CODE := libs services agent cli tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check style test-browser test-deploy fuzz sim bench fmt lock clean
+.PHONY: help setup run demo test check style test-browser test-deploy fuzz sim check-mutants bench fmt lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make the virtual environment
 
@@ -52,6 +52,9 @@ fuzz: $(READY)  ## Try properties long and at random: make fuzz TIMES=100
 
 sim: $(READY)  ## Simulate weeks of a fleet: make sim SEED=7 SEEDS=20
 	@$(BIN)/dormice simulate --seed $(or $(SEED),0) --seeds $(or $(SEEDS),20)
+
+check-mutants: $(READY)  ## Break each rule in a copy of the code; the tests must notice
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 bench: $(READY)  ## Measure, and print a table of ratios
 	@$(BIN)/python -m tests.bench

@@ -107,8 +107,7 @@ OUTBOX = (
         "outbox",
         SENDER,
         "                await self._wait_refused(error)\n",
-        "                await self._wait_refused(error)\n"
-        "                self._rows.rotate(-1)\n",
+        "                await self._wait_refused(error)\n                self._rows.rotate(-1)\n",
         OF_SHELL,
     ),
     Mutant(
@@ -229,7 +228,7 @@ EFFECTS_AND_LOG = (
         EFFECTS,
         "if effect.row_id not in self._running and effect.row_id not in self._undecided:",
         "if effect.row_id:",
-        "unit/loop",
+        "unit/loop/test_effects.py",
     ),
     Mutant(
         "log-made-anew-is-read-on",
