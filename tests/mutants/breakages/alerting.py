@@ -36,8 +36,10 @@ SILENCE = (
         "alerting-misses-who-was-never-seen",
         "R5",
         POLICY,
-        "if host.status is Status.NEVER_SEEN or host.last_seen is None:",
-        "if host.last_seen is None:",
+        "        return OfflineVerdict.NEVER_SEEN\n",
+        "        since = watch.period_start or now\n"
+        "        never = now - since < host.floor\n"
+        "        return OfflineVerdict.NEVER_SEEN if never else OfflineVerdict.DUE\n",
         OF_POLICY,
     ),
     Mutant(

@@ -45,13 +45,16 @@ MUTANTS = (
     ),
     Mutant(
         "bucket-put-after-its-event",
-        "outbox two-worlds",
-        "libs/common/bus/memory_log.py",
-        "        for message in messages:\n            if message.bucket is not None:\n",
-        "        for message in (m for m in messages if not m.bucket):\n"
-        "            self.append(message)\n"
-        "        for message in messages:\n            if message.bucket is not None:\n",
-        "contract/test_bus.py::test_who_reads_an_event_finds_its_value_in_the_bucket[memory]",
+        "outbox",
+        "libs/common/bus/nats_publisher.py",
+        "        await self._put_values([m for m in messages if m.bucket is not None])\n"
+        "        events = [m for m in messages if m.bucket is None]\n"
+        "        last = 0\n",
+        "        events = [m for m in messages if m.bucket is None]\n"
+        "        last = await self.publish(events) if len(events) < len(messages) else 0\n"
+        "        await self._put_values([m for m in messages if m.bucket is not None])\n"
+        "        events = events if len(events) == len(messages) else []\n",
+        "contract/test_bus.py::test_who_reads_an_event_finds_its_value_in_the_bucket",
     ),
     Mutant(
         "memory-log-stores-an-id-twice",

@@ -95,10 +95,10 @@ ARMS = (
         f"{OF_POLICY} {OF_MACHINE}",
     ),
     Mutant(
-        "catchup-forgets-the-pair-that-was-not-sent",
+        "catchup-asks-again-in-the-session-that-is-gone",
         "R16",
         "services/catchup/outcomes.py",
-        "    arms.set_pair(tx, run.host_id, run, PairState.LISTED)\n",
+        "    arms.set_state(tx, run.host_id, ArmState.WAITING, ArmVerdict.SEND_FAILED.name)\n",
         "",
         OF_MACHINE,
     ),
@@ -181,7 +181,7 @@ PAIRS = (
         OF_POLICY,
     ),
     Mutant(
-        "catchup-asks-without-a-decision",
+        "catchup-asks-and-nobody-can-find-why",
         "R19",
         PROGRESS,
         '        "catchup_requested",\n',

@@ -187,7 +187,7 @@ MUTANTS = (
         OF_POLICY,
     ),
     Mutant(
-        "jobs-sends-without-a-decision",
+        "jobs-sends-and-the-host-shows-no-decision",
         "R19",
         "services/jobs/sending.py",
         '    tx.decide(host.record.id, "job_sent",',

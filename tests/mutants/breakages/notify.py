@@ -69,7 +69,7 @@ MUTANTS = (
         OF_POLICY,
     ),
     Mutant(
-        "notify-failure-leaves-no-decision",
+        "notify-fails-and-the-host-shows-no-decision",
         "R19",
         "services/notify/delivering.py",
         '        _host_of(tx, delivery), "notification_failed",\n',

@@ -56,7 +56,7 @@ MUTANTS = (
         "R3",
         POLICY,
         "moment = last_seen if reason in _GOODBYES else",
-        "moment = last_seen if reason not in OfflineReason else",
+        "moment = last_seen if reason is None else",
         OF_POLICY,
     ),
     Mutant(

@@ -238,6 +238,16 @@ def test_r8_there_and_back() -> None:
     assert open_kinds(rig) == ["agent_offline"]
 
 
+def test_r8_there_and_back_in_one_backlog() -> None:
+    """Each change is a real one, although nobody was judged in between."""
+    rig = silent_server()
+    rig.advance(HOUR)
+    rig.publish(mode_changed(laptop(version=2)), mode_changed(record(version=3)))
+    assert resolved(rig) == [("agent_offline", "mode_changed")]
+    assert open_kinds(rig) == ["agent_offline"]
+    assert len(raised(rig)) == 2
+
+
 def test_r1_an_unknown_host_is_always_on() -> None:
     rig = alerting()
     rig.publish(hello("h9"), offline(START, "h9"))

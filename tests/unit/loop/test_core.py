@@ -267,6 +267,12 @@ def test_an_outcome_of_a_dropped_effect_is_ignored(core: Core) -> None:
     assert ended == []
 
 
+def test_an_effect_is_handed_out_once(core: Core) -> None:
+    step = core.step(inputs=[lambda tx: tx.start_effect("send", "k", {"n": 1})], now=NOW)
+    assert [effect.key for effect in step.effects] == ["k"]
+    assert core.step(now=NOW).effects == []
+
+
 def test_effect_is_repeated_after_a_restart_until_its_outcome_is_taken(core: Core) -> None:
     ended: list[str] = []
     core.machine.outcomes = {"send": lambda tx, key, payload, outcome: ended.append(key)}

@@ -79,6 +79,17 @@ def test_r10_after_a_reconnect_gateways_have_a_full_grace() -> None:
     assert len(rig.of(GatewayLost)) == 1
 
 
+def test_r10_a_gateway_whose_time_was_nearly_up_has_a_full_grace_too() -> None:
+    """The beat of another gateway let us judge; this one's may be on its way."""
+    rig = online(presence())
+    rig.clock.advance(LOST_AFTER - SECOND)
+    rig.input("presence", lambda tx: rig.cores["presence"].machine.on_connected(tx))
+    rig.advance(LOST_AFTER - TICK)
+    assert not rig.of(GatewayLost)
+    rig.advance(TICK)
+    assert len(rig.of(GatewayLost)) == 1
+
+
 def test_r10_who_slept_itself_judges_nobody() -> None:
     rig = online(presence())
     rig.clock.advance(HOUR)  # As after a suspend: the deadline is due, the beats are on their way.
