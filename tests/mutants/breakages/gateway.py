@@ -29,11 +29,11 @@ MUTANTS = (
         OF_POLICY,
     ),
     Mutant(
-        "gateway-silence-judged-from-an-old-deadline",
+        "gateway-frames-do-not-move-the-end",
         "R3",
-        "services/gateway/machine.py",
-        "        if due > tx.now:\n",
-        "        if due is None:\n",
+        "services/gateway/store.py",
+        '"UPDATE session SET last_seen = max(last_seen, ?) "',
+        '"UPDATE session SET last_seen = min(last_seen, ?) "',
         OF_SESSIONS,
     ),
     Mutant(

@@ -45,6 +45,18 @@ def test_a_fire_is_answered_with_run_and_goes_its_way() -> None:
     assert world.run_ids() == [FIRST]
 
 
+def test_r19_each_step_of_a_job_is_explained_at_its_host() -> None:
+    world = World()
+    world.connect()
+    world.fire()
+    world.decline(FIRST)
+    world.advance(30 * SECOND)
+    world.run_to_end(FIRST)
+    assert world.decisions("jobs", "h1") == [
+        "job_sent", "job_not_accepted", "fire_held", "job_sent", "job_succeeded"
+    ]  # fmt: skip
+
+
 def test_commands_name_gateway_and_session() -> None:
     world = World()
     world.connect()
@@ -228,6 +240,8 @@ def test_r17_time_away_counts_no_tries_and_a_hello_is_a_try() -> None:
         world.written()
         world.offline()
     assert len(world.run_ids()) == 29
+    world.connect("S30")
+    world.decline(FIRST)  # Only the second answer that leads to nothing.
     assert not world.of(JobAbandoned)
 
 
