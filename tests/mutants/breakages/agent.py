@@ -19,7 +19,7 @@ MUTANTS = (
         SPOOL,
         '            over = self._drop("job_started", over, keep=0)\n',
         '            over = self._drop("job_finished", over, keep=0)\n',
-        OF_SPOOL,
+        f"{OF_SPOOL}::test_then_starts_then_older_fires_and_results_never",
     ),
     Mutant(
         "spool-acknowledged-one-too-many",
@@ -27,7 +27,7 @@ MUTANTS = (
         SPOOL,
         '"DELETE FROM report WHERE seq <= ?", reached',
         '"DELETE FROM report WHERE seq <= ?", reached + 1',
-        OF_SPOOL,
+        f"{OF_SPOOL}::test_reports_are_numbered_and_acknowledged_cumulatively",
     ),
     Mutant(
         "spool-numbers-begin-again",
@@ -35,7 +35,7 @@ MUTANTS = (
         SPOOL,
         "seq = self._last_given() + 1",
         "seq = self.state().last_seq + 1",
-        OF_SPOOL,
+        f"{OF_SPOOL}::test_reports_are_numbered_and_acknowledged_cumulatively",
     ),
     Mutant(
         "spool-newest-first",
@@ -43,7 +43,7 @@ MUTANTS = (
         SPOOL,
         "SELECT seq, body FROM report WHERE seq > ? ORDER BY seq LIMIT ?",
         "SELECT seq, body FROM report WHERE seq > ? ORDER BY seq DESC LIMIT ?",
-        OF_SPOOL,
+        f"{OF_SPOOL}::test_reports_are_numbered_and_acknowledged_cumulatively",
     ),
     Mutant(
         "spool-lost-in-a-power-cut",
@@ -51,7 +51,7 @@ MUTANTS = (
         "agent/store.py",
         '        connection.execute("PRAGMA synchronous = FULL")\n',
         '        connection.execute("PRAGMA synchronous = OFF")\n',
-        OF_SPOOL,
+        f"{OF_SPOOL}::test_r18_what_was_written_survives_a_power_cut",
     ),
     Mutant(
         "agent-half-a-transaction-stays",
@@ -59,7 +59,7 @@ MUTANTS = (
         "agent/store.py",
         '        except BaseException:\n            self._leave("ROLLBACK")\n            raise\n',
         '        except BaseException:\n            self._leave("COMMIT")\n            raise\n',
-        OF_SPOOL,
+        f"{OF_SPOOL}::test_a_crash_between_two_writes_leaves_neither",
     ),
     Mutant(
         "agent-starts-a-known-job-again",
@@ -67,7 +67,7 @@ MUTANTS = (
         POLICY,
         "    if known is not None:\n        return RunVerdict.KNOWN\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r15_a_run_is_started_or_declined",
     ),
     Mutant(
         "agent-runs-what-has-succeeded",
@@ -75,7 +75,7 @@ MUTANTS = (
         POLICY,
         "    if run_succeeded:\n        return RunVerdict.ALREADY_SUCCEEDED\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r15_a_run_is_started_or_declined",
     ),
     Mutant(
         "agent-runs-two-jobs-at-once",
@@ -83,7 +83,7 @@ MUTANTS = (
         POLICY,
         "    if situation.busy:\n        return RunVerdict.BUSY\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r15_a_run_is_started_or_declined",
     ),
     Mutant(
         "agent-runs-alone-a-tick-late",
@@ -91,7 +91,7 @@ MUTANTS = (
         POLICY,
         "    if now < waiting.due_at:\n",
         "    if now <= waiting.due_at:\n",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r15_an_unanswered_fire",
     ),
     Mutant(
         "agent-alone-under-an-id-of-its-own",
@@ -107,7 +107,7 @@ MUTANTS = (
         "agent/machine.py",
         "            self.ledger.add_job(job, now)\n",
         "",
-        "integration/agent/test_restic.py::test_accepted_is_said_with_its_state",
+        "unit/agent/test_machine.py::test_r15_an_accepted_job_is_never_started_again",
     ),
     Mutant(
         "agent-makes-up-for-what-it-slept-through",
@@ -115,7 +115,7 @@ MUTANTS = (
         "agent/schedule.py",
         "after = max(looked_until, now - tolerance - TICK)",
         "after = looked_until",
-        OF_SCHEDULE,
+        f"{OF_SCHEDULE}::test_due_fires",
     ),
     Mutant(
         "agent-fires-at-the-edge-are-lost",
@@ -123,7 +123,7 @@ MUTANTS = (
         "agent/schedule.py",
         "after = max(looked_until, now - tolerance - TICK)",
         "after = max(looked_until, now - tolerance)",
-        OF_SCHEDULE,
+        f"{OF_SCHEDULE}::test_due_fires",
     ),
     Mutant(
         "agent-does-not-wait-after-a-wake",
@@ -131,7 +131,7 @@ MUTANTS = (
         POLICY,
         "return max(due_at, now + autonomy)",
         "return due_at",
-        OF_POLICY,
+        f"{OF_POLICY}::test_after_a_sleep_the_server_gets_its_time_again",
     ),
     Mutant(
         "agent-counter-follows-the-clock-back",
@@ -147,7 +147,7 @@ MUTANTS = (
         "agent/engines/secrets.py",
         "            text = text.replace(secret, instead)\n",
         "            text.replace(secret, instead)\n",
-        "unit/agent/test_parts.py",
+        "unit/agent/test_parts.py::test_secrets_are_cut_out",
     ),
     Mutant(
         "hooks-see-the-keys-of-the-repository",

@@ -22,7 +22,7 @@ SILENCE = (
         POLICY,
         "    if not host.always_on:\n        return OfflineVerdict.INTERMITTENT\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r4_r5_who_is_missed",
     ),
     Mutant(
         "alerting-offline-a-tick-after-the-floor",
@@ -30,7 +30,7 @@ SILENCE = (
         POLICY,
         "OfflineVerdict.DUE if now - start >= host.floor else",
         "OfflineVerdict.DUE if now - start > host.floor else",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r5_floor",
     ),
     Mutant(
         "alerting-misses-who-was-never-seen",
@@ -48,7 +48,7 @@ SILENCE = (
         HOSTS,
         '        alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")\n',
         "",
-        OF_OFFLINE,
+        f"{OF_OFFLINE}::test_r5_back_resolves",
     ),
     Mutant(
         "alerting-loss-of-its-gateway-does-not-count",
@@ -56,7 +56,7 @@ SILENCE = (
         POLICY,
         "max(host.last_seen, watch.period_start, host.gateway_lost_at or host.last_seen)",
         "max(host.last_seen, watch.period_start)",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r5_r10_silence_counts_from_the_latest",
     ),
     Mutant(
         "alerting-end-of-an-older-session-counts",
@@ -65,7 +65,7 @@ SILENCE = (
         "        if host is None or host.session != event.session:\n            return\n"
         "        noticed",
         "        if host is None:\n            return\n        noticed",
-        OF_OFFLINE,
+        f"{OF_OFFLINE}::test_r3_the_end_of_an_older_session_says_nothing",
     ),
     Mutant(
         "alerting-outage-of-four-hosts",
@@ -73,7 +73,7 @@ SILENCE = (
         "services/alerting/policy_outage.py",
         "    if gone < AT_LEAST_HOSTS:\n",
         "    if gone < AT_LEAST_HOSTS - 1:\n",
-        OF_OUTAGE,
+        f"{OF_OUTAGE}::test_r5_mass_outage",
     ),
     Mutant(
         "alerting-outage-over-at-ten-percent",
@@ -81,7 +81,7 @@ SILENCE = (
         "services/alerting/policy_outage.py",
         "few = outage.away * 100 < outage.members * FEW_PERCENT",
         "few = outage.away * 100 <= outage.members * FEW_PERCENT",
-        OF_OUTAGE,
+        f"{OF_OUTAGE}::test_r5_release",
     ),
     Mutant(
         "alerting-blackout-ages-hosts",
@@ -91,7 +91,7 @@ SILENCE = (
         "    return max(host.last_seen, watch.period_start,",
         "    if host.last_seen is None or watch.period_start is None:\n        return None\n"
         "    return max(host.last_seen,",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r5_r10_silence_counts_from_the_latest",
     ),
     Mutant(
         "alerting-raises-while-it-reads-a-backlog",
@@ -99,7 +99,7 @@ SILENCE = (
         CONDITIONS,
         '        tx.schedule(OFFLINE, host.id, at)\n        text = f"offline;',
         '        self._raise_offline(tx, host, state)\n        text = f"offline;',
-        "unit/alerting/test_r10_listening.py",
+        "unit/alerting/test_r10_listening.py::test_r10_a_new_period_counts_from_its_start",
     ),
     Mutant(
         "alerting-crash-of-a-gateway-is-no-break",
@@ -107,7 +107,7 @@ SILENCE = (
         "services/alerting/watch.py",
         "            self._was_gone(tx, known.heard_at, since, others_since)  # Without a word.\n",
         "            pass\n",
-        "unit/alerting/test_r10_listening.py",
+        "unit/alerting/test_r10_listening.py::test_r10_an_interruption_without_a_word_begins_a_new_period",
     ),
 )
 
@@ -118,7 +118,7 @@ STALENESS = (
         POLICY,
         "stale = now - host.last_success_at >= host.stale_after",
         "stale = now - host.last_success_at > host.stale_after",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r6_threshold",
     ),
     Mutant(
         "alerting-servers-go-stale",
@@ -126,7 +126,7 @@ STALENESS = (
         POLICY,
         "    if host.always_on:\n        return StaleVerdict.ALWAYS_ON\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r6_whose_staleness_counts",
     ),
     Mutant(
         "alerting-stale-without-a-schedule",
@@ -134,7 +134,7 @@ STALENESS = (
         POLICY,
         "    if not host.has_schedule:\n        return StaleVerdict.NO_SCHEDULE\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r6_whose_staleness_counts",
     ),
     Mutant(
         "alerting-reports-awaited-a-tick-longer",
@@ -142,7 +142,7 @@ STALENESS = (
         POLICY,
         "return now - watch.gate_since < REPORTS_AWAITED_FOR",
         "return now - watch.gate_since <= REPORTS_AWAITED_FOR",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r6_gate",
     ),
     Mutant(
         "alerting-reports-not-awaited",
@@ -150,7 +150,7 @@ STALENESS = (
         POLICY,
         "        return StaleVerdict.REPORTS_AWAITED\n",
         "        pass\n",
-        OF_STALE,
+        f"{OF_STALE}::test_r6_after_a_long_blackout_reports_are_awaited_for_24_hours",
     ),
     Mutant(
         "alerting-blackout-of-exactly-offline-after-is-short",
@@ -158,7 +158,7 @@ STALENESS = (
         POLICY,
         "return dark_from is None or until - dark_from >= offline_after",
         "return dark_from is None or until - dark_from > offline_after",
-        f"{OF_POLICY} {OF_STALE}",
+        f"{OF_POLICY}::test_r6_blackout",
     ),
 )
 
@@ -169,7 +169,7 @@ LIFE = (
         ALERTS,
         "    if known is not None:\n        return _see_again(tx, known, finding)\n",
         "",
-        "unit/alerting/test_lifecycle.py",
+        "unit/alerting/test_lifecycle.py::test_r7_the_same_condition_again_notifies_nobody",
     ),
     Mutant(
         "notify-tells-an-old-fact-again",
@@ -177,7 +177,7 @@ LIFE = (
         "services/notify/policy.py",
         "        return known is None\n",
         "        return known is not AlertState.RESOLVED\n",
-        "unit/notify/test_policy.py",
+        "unit/notify/test_policy.py::test_r7_an_old_fact_says_nothing_new",
     ),
     Mutant(
         "alerting-mode-change-resolves-nothing",
@@ -194,7 +194,7 @@ LIFE = (
         "            self._conditions.end_if_too_early(tx, after)\n"
         "        self._conditions.look(tx, after)\n",
         "            self._conditions.end_if_too_early(tx, after)\n",
-        f"{OF_OFFLINE} {OF_STALE}",
+        f"{OF_OFFLINE}::test_r5_a_longer_floor_ends_what_it_makes_too_early_and_a_shorter_one_raises",
     ),
     Mutant(
         "registry-same-mode-is-a-change",
@@ -202,7 +202,7 @@ LIFE = (
         "services/registry/policy.py",
         "return ModeVerdict.SAME if record.always_on == always_on else ModeVerdict.CHANGED",
         "return ModeVerdict.CHANGED",
-        "unit/registry/test_policy.py unit/registry/test_hosts.py",
+        "unit/registry/test_policy.py::test_r8_only_another_mode_is_a_change",
     ),
     Mutant(
         "alerting-success-leaves-the-failure-open",
@@ -210,7 +210,7 @@ LIFE = (
         JOBS,
         "ENDED_BY_BACKUP = (AlertKind.BACKUP_FAILED, AlertKind.PENDING_RUN_ABANDONED)",
         "ENDED_BY_BACKUP = (AlertKind.PENDING_RUN_ABANDONED,)",
-        OF_JOBS,
+        f"{OF_JOBS}::test_r9_a_failure_is_raised_and_a_success_ends_it",
     ),
     Mutant(
         "alerting-success-leaves-staleness-open",
@@ -218,7 +218,7 @@ LIFE = (
         JOBS,
         '            alerts.resolve_open(tx, host.id, STALE, reason, rule="R9")\n',
         "",
-        OF_STALE,
+        f"{OF_STALE}::test_r6_r9_eight_days_raised_once_and_cleared_by_a_backup",
     ),
     Mutant(
         "alerting-another-groups-success-counts",
@@ -226,7 +226,7 @@ LIFE = (
         "services/alerting/store_alerts.py",
         "SELECT body FROM alert WHERE host_id = ? AND kind = ? AND dedup_key = ? ",
         "SELECT body FROM alert WHERE host_id = ? AND kind = ? AND ? IS NOT NULL ",
-        OF_JOBS,
+        f"{OF_JOBS}::test_r9_another_groups_success_ends_nothing",
     ),
     Mutant(
         "warnings-are-no-success",
@@ -234,7 +234,7 @@ LIFE = (
         "libs/common/events/job.py",
         "SUCCESSES = frozenset({JobStatus.SUCCEEDED, JobStatus.SUCCEEDED_WITH_WARNINGS})",
         "SUCCESSES = frozenset({JobStatus.SUCCEEDED})",
-        OF_JOBS,
+        f"{OF_JOBS}::test_r9_a_success_with_warnings_ends_it",
     ),
     Mutant(
         "alerting-told-although-another-attempt-follows",
@@ -242,7 +242,7 @@ LIFE = (
         JOBS,
         "        if not last:\n",
         "        if last is None:\n",
-        OF_JOBS,
+        f"{OF_JOBS}::test_r9_while_another_attempt_follows_nothing_is_raised",
     ),
     Mutant(
         "alerting-raises-without-a-decision",
@@ -250,7 +250,7 @@ LIFE = (
         ALERTS,
         '    _decide(tx, alert, "alert_raised", finding.message, finding.rule, **finding.facts)\n',
         "",
-        "unit/alerting/test_r19_explained.py",
+        "unit/alerting/test_r19_explained.py::test_r19_every_evaluation_leaves_a_decision",
     ),
 )
 

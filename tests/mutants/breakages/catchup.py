@@ -20,7 +20,7 @@ ARMS = (
         MACHINE,
         "        if record.always_on:\n            if earlier",
         "        if record.removed:\n            if earlier",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r11_an_always_on_host_is_not_armed",
     ),
     Mutant(
         "catchup-same-hello-arms-again",
@@ -28,7 +28,7 @@ ARMS = (
         MACHINE,
         "known = not store.note_session(tx, event.host_id, event.session)",
         "known = store.note_session(tx, event.host_id, event.session) is None",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r11_the_same_hello_after_the_catch_up_is_done_does_not_arm",
     ),
     Mutant(
         "catchup-due-at-once",
@@ -36,7 +36,7 @@ ARMS = (
         MACHINE,
         "due_at = tx.time + self._settings.catchup_settle",
         "due_at = tx.time",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r11_armed_by_hello_and_due_after_the_settle",
     ),
     Mutant(
         "catchup-due-a-tick-late",
@@ -44,7 +44,7 @@ ARMS = (
         POLICY,
         "    if now < at.due_at:\n",
         "    if now <= at.due_at:\n",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r12_arm",
     ),
     Mutant(
         "catchup-policy-reads-the-clock",
@@ -60,7 +60,7 @@ ARMS = (
         POLICY,
         "    if not at.online:\n        return ArmVerdict.WENT_OFFLINE\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r12_arm",
     ),
     Mutant(
         "catchup-goes-on-after-a-change-of-mode",
@@ -68,7 +68,7 @@ ARMS = (
         POLICY,
         "    if at.record.always_on:\n        return ArmVerdict.ALWAYS_ON\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r12_arm",
     ),
     Mutant(
         "catchup-does-not-wait-for-reports",
@@ -76,7 +76,7 @@ ARMS = (
         POLICY,
         "    if not at.synced:\n        return ArmVerdict.REPORTS_OUTSTANDING\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r12_arm",
     ),
     Mutant(
         "catchup-does-not-wait-for-a-running-job",
@@ -84,7 +84,7 @@ ARMS = (
         POLICY,
         "return ArmVerdict.JOB_RUNNING if at.job_running else ArmVerdict.GO",
         "return ArmVerdict.GO",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r12_arm",
     ),
     Mutant(
         "catchup-goes-on-after-a-failed-send",
@@ -92,7 +92,7 @@ ARMS = (
         POLICY,
         "    if at.send_failed:\n        return ArmVerdict.SEND_FAILED\n",
         "",
-        f"{OF_POLICY} {OF_MACHINE}",
+        f"{OF_POLICY}::test_r12_arm",
     ),
     Mutant(
         "catchup-asks-again-in-the-session-that-is-gone",
@@ -110,7 +110,7 @@ ARMS = (
         "            return\n        store.end_session",
         "        if host is None or not host.online:\n"
         "            return\n        store.end_session",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r12_dropped_when_offline_and_armed_by_the_next_hello",
     ),
 )
 
@@ -121,7 +121,7 @@ PAIRS = (
         POLICY,
         "        return PairVerdict.COVERED_BY\n",
         "        pass\n",
-        f"{OF_POLICY} {OF_MACHINE}",
+        f"{OF_POLICY}::test_r13_r14_pair",
     ),
     Mutant(
         "catchup-success-before-the-arm-covers",
@@ -129,7 +129,7 @@ PAIRS = (
         POLICY,
         "if pair.last_success is not None and pair.last_success > armed_at:",
         "if pair.last_success is not None and pair.last_success >= armed_at:",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r13_r14_pair",
     ),
     Mutant(
         "catchup-runs-disabled-schedules",
@@ -137,7 +137,7 @@ PAIRS = (
         POLICY,
         "if not schedule.enabled or schedule.catch_up is CatchUp.OFF:",
         "if schedule.catch_up is CatchUp.OFF:",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r13_r14_pair",
     ),
     Mutant(
         "catchup-runs-a-group-that-is-gone",
@@ -145,7 +145,7 @@ PAIRS = (
         POLICY,
         "if not linked or find_group(record, pair.source_group_id) is None:",
         "if not linked:",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r13_r14_pair",
     ),
     Mutant(
         "catchup-list-is-not-judged-again",
@@ -154,7 +154,7 @@ PAIRS = (
         "    verdict = policy.assess_pair(host.record, pair, armed_at=arm.armed_at, now=tx.now)\n"
         "    fire",
         "    verdict = PairVerdict.OVERDUE\n    fire",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r13_a_success_later_than_the_arm_covers",
     ),
     Mutant(
         "catchup-one-more-than-the-cap",
@@ -162,7 +162,7 @@ PAIRS = (
         POLICY,
         "    if slots.fleet >= slots.fleet_cap:\n",
         "    if slots.fleet > slots.fleet_cap:\n",
-        f"{OF_POLICY} {OF_QUEUE}",
+        f"{OF_POLICY}::test_r13_admission",
     ),
     Mutant(
         "catchup-a-full-repository-blocks-the-queue",
@@ -170,7 +170,7 @@ PAIRS = (
         POLICY,
         "            return queued\n    return None\n",
         "            return queued\n        return None\n    return None\n",
-        f"{OF_POLICY} {OF_QUEUE}",
+        f"{OF_POLICY}::test_r13_admission",
     ),
     Mutant(
         "catchup-asks-for-a-later-fire",
@@ -178,7 +178,7 @@ PAIRS = (
         POLICY,
         "time = cron.previous_fire(schedule.cron, now, zone)",
         "time = cron.next_fire(schedule.cron, now, zone)",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r14_r15_latest_fire",
     ),
     Mutant(
         "catchup-asks-and-nobody-can-find-why",
@@ -197,7 +197,7 @@ CRON_RULES = (
         CRON,
         "return due is not None and due <= now",
         "return due is not None and due < now",
-        OF_CRON,
+        f"{OF_CRON}::test_r14_overdue",
     ),
     Mutant(
         "cron-never-backed-up-is-not-overdue",
@@ -205,7 +205,7 @@ CRON_RULES = (
         CRON,
         "            validate(expression)\n            return True\n",
         "            validate(expression)\n            return False\n",
-        OF_CRON,
+        f"{OF_CRON}::test_r14_overdue",
     ),
     Mutant(
         "cron-day-and-weekday-ored",
@@ -213,7 +213,7 @@ CRON_RULES = (
         CRON,
         'days_anded = fields[2].startswith("*") or fields[4].startswith("*")',
         'days_anded = fields[2] == "*" or fields[4] == "*"',
-        OF_CRON,
+        f"{OF_CRON}::test_a_bad_expression_is_refused_in_one_sentence",
     ),
     Mutant(
         "cron-fires-in-the-second-pass-of-a-repeated-hour",
@@ -221,7 +221,7 @@ CRON_RULES = (
         CRON,
         "    if moments:\n        return moments[0]\n",
         "    if moments:\n        return moments[-1]\n",
-        OF_CRON,
+        f"{OF_CRON}::test_days_of_change",
     ),
     Mutant(
         "cron-skipped-minute-fires-late",
@@ -229,7 +229,7 @@ CRON_RULES = (
         CRON,
         "    return _change_between(early, late, zone)\n\n\nclass",
         "    return late\n\n\nclass",
-        OF_CRON,
+        f"{OF_CRON}::test_days_of_change",
     ),
 )
 

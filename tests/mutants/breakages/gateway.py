@@ -18,7 +18,7 @@ MUTANTS = (
         POLICY,
         "return max(last_seen, listening_since) + offline_after",
         "return max(last_seen, listening_since) + offline_after / 2",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r3_when_silence_ends_a_session",
     ),
     Mutant(
         "gateway-silence-before-we-listened-counts",
@@ -26,7 +26,7 @@ MUTANTS = (
         POLICY,
         "return max(last_seen, listening_since) + offline_after",
         "return last_seen + offline_after",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r3_when_silence_ends_a_session",
     ),
     Mutant(
         "gateway-frames-do-not-move-the-end",
@@ -42,7 +42,7 @@ MUTANTS = (
         "services/gateway/machine.py",
         "        if self._listens_anew(tx):\n            return\n",
         "",
-        OF_SESSIONS,
+        f"{OF_SESSIONS}::test_r10_a_stall_is_no_silence_of_the_agents",
     ),
     Mutant(
         "gateway-smaller-counter-wins",
@@ -50,7 +50,7 @@ MUTANTS = (
         POLICY,
         "return HelloVerdict.LARGER if connection > known.connection else HelloVerdict.SMALLER",
         "return HelloVerdict.LARGER",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r3_which_connection_is_newer",
     ),
     Mutant(
         "gateway-refused-hello-ends-the-session",
@@ -58,7 +58,7 @@ MUTANTS = (
         SESSIONS,
         "        assert known is not None\n",
         "        assert known is not None\n        store.end_session(tx.db, host_id)\n",
-        OF_SESSIONS,
+        f"{OF_SESSIONS}::test_r3_a_refused_hello_replaces_nothing",
     ),
     Mutant(
         "gateway-session-of-frames-not-checked",
@@ -66,7 +66,7 @@ MUTANTS = (
         "services/gateway/reports.py",
         "if session is None or session.session != session_id or not session.live:",
         "if session is None or not session.live:",
-        f"{OF_REPORTS} {OF_SESSIONS}",
+        f"{OF_REPORTS}::test_frames_of_an_ended_session_are_not_acknowledged",
     ),
     Mutant(
         "gateway-goodbye-waits-for-silence",
@@ -74,7 +74,7 @@ MUTANTS = (
         "services/gateway/reports.py",
         "    sessions.go_offline(tx, session, event)\n",
         "    assert event\n",
-        f"{OF_REPORTS} {OF_SESSIONS}",
+        f"{OF_REPORTS}::test_what_follows_a_goodbye_is_ignored",
     ),
     Mutant(
         "gateway-report-published-twice",
@@ -82,7 +82,7 @@ MUTANTS = (
         POLICY,
         "return ReportVerdict.NEW if seq > last_seq else ReportVerdict.REPEATED",
         "return ReportVerdict.NEW if seq >= last_seq else ReportVerdict.REPEATED",
-        f"{OF_POLICY} {OF_REPORTS}",
+        f"{OF_POLICY}::test_which_reports_are_new",
     ),
     Mutant(
         "gateway-repeated-report-not-acknowledged",
@@ -90,7 +90,7 @@ MUTANTS = (
         "services/gateway/reports.py",
         "        taken.ack = max(taken.ack or 0, spool.last_seq)\n",
         "",
-        OF_REPORTS,
+        f"{OF_REPORTS}::test_r18_a_report_is_published_once_and_acknowledged_again",
     ),
     Mutant(
         "gateway-acknowledges-what-it-does-not-keep",
@@ -99,7 +99,7 @@ MUTANTS = (
         "    store.put_spool(tx.db, session.host_id, session.spool_id, spool, tx.now)\n"
         "    taken.ack",
         "    taken.ack",
-        OF_REPORTS,
+        f"{OF_REPORTS}::test_r18_a_report_is_published_once_and_acknowledged_again",
     ),
     Mutant(
         "gateway-synced-too-early",
@@ -107,7 +107,7 @@ MUTANTS = (
         POLICY,
         "return sync_seq == 0 or last_seq >= sync_seq",
         "return sync_seq == 0 or last_seq >= sync_seq - 1",
-        f"{OF_POLICY} {OF_REPORTS}",
+        f"{OF_POLICY}::test_when_a_spool_is_synced",
     ),
     Mutant(
         "gateway-last-seen-written-by-the-minute",
@@ -115,7 +115,7 @@ MUTANTS = (
         "services/gateway/settings.py",
         "LONGEST_PULSE_INTERVAL = timedelta(seconds=10)",
         "LONGEST_PULSE_INTERVAL = timedelta(seconds=60)",
-        "unit/gateway/test_shell.py",
+        "unit/gateway/test_shell.py::test_r18_last_seen_is_written_every_ten_seconds_or_sooner",
     ),
     Mutant(
         "gateway-old-token-speaks-on",
@@ -123,7 +123,7 @@ MUTANTS = (
         "services/gateway/machine.py",
         "        store_hosts.forget_tokens(tx.db, event.host_id, below=event.token_version)\n",
         "",
-        OF_HOSTS,
+        f"{OF_HOSTS}::test_r20_a_new_token_in_use_ends_the_older_ones",
     ),
     Mutant(
         "gateway-enrolling-is-tried-for-ever",
@@ -131,6 +131,6 @@ MUTANTS = (
         POLICY,
         "return FAILED_TRIES - sum(",
         "return FAILED_TRIES - 0 * sum(",
-        OF_POLICY,
+        f"{OF_POLICY}::test_failed_tries_to_enroll",
     ),
 )

@@ -19,7 +19,7 @@ MUTANTS = (
         RUNS,
         "    return str(uuid5(NAMESPACE_OID, name))\n",
         '    return str(uuid5(NAMESPACE_OID, name + __import__("secrets").token_hex()))\n',
-        "unit/test_runs.py",
+        "unit/test_runs.py::test_r15_the_id_of_a_run",
     ),
     Mutant(
         "run-id-in-local-time",
@@ -27,7 +27,7 @@ MUTANTS = (
         RUNS,
         'fire_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")',
         'fire_time.strftime("%Y-%m-%dT%H:%MZ")',
-        "unit/test_runs.py",
+        "unit/test_runs.py::test_r15_the_id_of_a_run",
     ),
     Mutant(
         "jobs-attempt-after-a-success",
@@ -35,7 +35,7 @@ MUTANTS = (
         POLICY,
         "            return CatchupMove.RESTATE, job\n",
         "            break\n",
-        f"{OF_POLICY} {OF_CATCHUP}",
+        f"{OF_POLICY}::test_r15_catchup",
     ),
     Mutant(
         "jobs-two-attempts-at-once",
@@ -43,7 +43,7 @@ MUTANTS = (
         POLICY,
         "    if any(not other.ended for other in others):\n        return Next.UNDER_WAY\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r15_next_attempt",
     ),
     Mutant(
         "jobs-a-failure-follows-another-attempts-success",
@@ -52,7 +52,7 @@ MUTANTS = (
         "    if any(other.status in SUCCESSES for other in others):\n"
         "        return Next.SUCCEEDED\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r15_next_attempt",
     ),
     Mutant(
         "jobs-fourth-attempt-after-interruptions",
@@ -60,7 +60,7 @@ MUTANTS = (
         POLICY,
         "Next.RECONNECT if len(counted) < MAX_ATTEMPTS else",
         "Next.RECONNECT if len(counted) <= MAX_ATTEMPTS else",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r15_next_attempt",
     ),
     Mutant(
         "jobs-same-request-is-a-further-attempt",
@@ -69,7 +69,7 @@ MUTANTS = (
         "    if not store.add_request(tx, event.arm_id, event.schedule_id, event.source_group_id):\n"
         "        return\n",
         "    store.add_request(tx, event.arm_id, event.schedule_id, event.source_group_id)\n",
-        OF_CATCHUP,
+        f"{OF_CATCHUP}::test_the_same_request_again_at_any_time_is_no_further_attempt",
     ),
     Mutant(
         "jobs-same-fire-is-another-job",
@@ -77,7 +77,7 @@ MUTANTS = (
         "services/jobs/fires.py",
         "    if not store.add_fire(tx, fire, id_of_attempt(_run(fire), 1)):\n        return\n",
         "    store.add_fire(tx, fire, id_of_attempt(_run(fire), 1))\n",
-        OF_SENDING,
+        f"{OF_SENDING}::test_an_ignored_fire_stays_ignored_when_it_is_told_again",
     ),
     Mutant(
         "jobs-a-later-end-replaces-the-first",
@@ -85,7 +85,7 @@ MUTANTS = (
         "services/jobs/reports.py",
         "    if job.end_reported and not gives_way:\n        return\n",
         "",
-        OF_ATTEMPTS,
+        f"{OF_ATTEMPTS}::test_interrupted_gives_way_to_a_reported_end_and_its_next_attempt_is_withdrawn",
     ),
     Mutant(
         "jobs-reconciles-before-the-reports-are-in",
@@ -94,7 +94,7 @@ MUTANTS = (
         "    for job in store.waiting(tx, event.host_id):\n        if job.next_try_at",
         "    reconcile(tx, hosts.find_host(tx, event.host_id) or host)\n"
         "    for job in store.waiting(tx, event.host_id):\n        if job.next_try_at",
-        OF_ATTEMPTS,
+        f"{OF_ATTEMPTS}::test_reconciliation_waits_for_the_reports",
     ),
     Mutant(
         "jobs-two-jobs-on-a-host",
@@ -102,7 +102,7 @@ MUTANTS = (
         "services/jobs/sending.py",
         "if len(resting) == len(waiting) and not store.at_agent(tx, host_id):",
         "if len(resting) == len(waiting):",
-        OF_SENDING,
+        f"{OF_SENDING}::test_one_running_job_per_host_the_other_fire_is_held_and_renewed",
     ),
     Mutant(
         "jobs-decline-of-an-older-session-counts",
@@ -110,7 +110,7 @@ MUTANTS = (
         "services/jobs/sending.py",
         "if job.status is JobStatus.REQUESTED and job.sent_session == event.session:",
         "if job.status is JobStatus.REQUESTED:",
-        OF_SENDING,
+        f"{OF_SENDING}::test_r3_a_decline_of_an_older_session_says_nothing_about_the_newer",
     ),
     Mutant(
         "jobs-undeliverable-is-sent-again-in-the-same-session",
@@ -118,7 +118,7 @@ MUTANTS = (
         "services/jobs/ledger.py",
         "sent_session=None, not_in_session=session)",
         "sent_session=None)",
-        f"{OF_SENDING} {OF_CATCHUP}",
+        f"{OF_SENDING}::test_r16_undeliverable_waits_for_the_next_hello_same_id",
     ),
     Mutant(
         "jobs-undeliverable-is-not-told",
@@ -126,7 +126,7 @@ MUTANTS = (
         "services/jobs/ledger.py",
         "    tx.emit(JobUndeliverable(**identity(job), session=session, at=tx.now, reason=reason))\n",
         "",
-        f"{OF_SENDING} {OF_CATCHUP}",
+        f"{OF_SENDING}::test_r16_undeliverable_waits_for_the_next_hello_same_id",
     ),
     Mutant(
         "jobs-eleventh-try",
@@ -134,7 +134,7 @@ MUTANTS = (
         SENDING,
         "    if tries >= MAX_TRIES:\n",
         "    if tries > MAX_TRIES:\n",
-        f"{OF_POLICY} {OF_SENDING}",
+        f"{OF_POLICY}::test_r17_after_a_try",
     ),
     Mutant(
         "jobs-backoff-does-not-double",
@@ -142,7 +142,7 @@ MUTANTS = (
         POLICY,
         "factor: int = 2 ** min(tries - 1, 30)",
         "factor: int = 1 ** min(tries - 1, 30)",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r17_backoff",
     ),
     Mutant(
         "jobs-an-equal-fire-supersedes",
@@ -150,7 +150,7 @@ MUTANTS = (
         SENDING,
         "newest_fire > job.fire_time:",
         "newest_fire >= job.fire_time:",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r17_waiting",
     ),
     Mutant(
         "jobs-given-up-without-a-word",
@@ -158,7 +158,7 @@ MUTANTS = (
         "services/jobs/sending.py",
         'abandon(tx, job, f"{why.value} ({reason}), {tries} times", loud=True)',
         'abandon(tx, job, f"{why.value} ({reason}), {tries} times")',
-        OF_SENDING,
+        f"{OF_SENDING}::test_r17_declined_backs_off_doubling_ten_tries_then_loud",
     ),
     Mutant(
         "jobs-time-away-counts-tries",
@@ -176,7 +176,7 @@ MUTANTS = (
         "services/jobs/sessions.py",
         "            store.update_job(tx, job.job_id, next_try_at=None)  # Tried on hello (R17).\n",
         "            pass\n",
-        OF_SENDING,
+        f"{OF_SENDING}::test_r17_tried_on_hello_whatever_the_backoff",
     ),
     Mutant(
         "jobs-fire-is-late-a-tick-early",
@@ -184,7 +184,7 @@ MUTANTS = (
         POLICY,
         "FireVerdict.LATE if received_at - fire_time > LIVE_FIRE else",
         "FireVerdict.LATE if received_at - fire_time >= LIVE_FIRE else",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r17_fire",
     ),
     Mutant(
         "jobs-sends-and-the-host-shows-no-decision",
@@ -201,6 +201,6 @@ MUTANTS = (
         "    job = store.find_job(tx, event.job_id)\n"
         "    if job is not None and job.host_id != event.host_id:\n        return None\n",
         "    job = store.find_job(tx, event.job_id)\n",
-        OF_ATTEMPTS,
+        f"{OF_ATTEMPTS}::test_a_host_cannot_end_the_job_of_another",
     ),
 )

@@ -30,7 +30,7 @@ ONE_TRANSACTION = (
         CORE,
         "                self._save(step.position)\n            for work",
         "            for work",
-        OF_CORE,
+        f"{OF_CORE}::test_position_state_and_outbox_are_one_transaction",
     ),
     Mutant(
         "loop-half-applied-message-keeps-its-events",
@@ -38,7 +38,7 @@ ONE_TRANSACTION = (
         CORE,
         "            tx.back_to(mark)\n            step.unknown = unknown\n",
         "            step.unknown = unknown\n",
-        OF_CORE,
+        f"{OF_CORE}::test_poison_is_found_and_the_rest_applied",
     ),
     Mutant(
         "loop-poison-buries-its-neighbours",
@@ -46,7 +46,7 @@ ONE_TRANSACTION = (
         CORE,
         "            if len(messages) == 1:\n",
         "            if messages:\n",
-        OF_CORE,
+        f"{OF_CORE}::test_poison_is_found_and_the_rest_applied",
     ),
     Mutant(
         "loop-full-disk-taken-for-poison",
@@ -55,7 +55,7 @@ ONE_TRANSACTION = (
         "        except Exception as error:\n            if is_fault(error):\n                raise\n"
         "            tx.back_to(mark)\n            step.unknown",
         "        except Exception as error:\n            tx.back_to(mark)\n            step.unknown",
-        OF_CORE,
+        f"{OF_CORE}::test_a_torn_file_is_no_messages_fault",
     ),
     Mutant(
         "loop-a-hop-for-each-message",
@@ -76,7 +76,7 @@ OUTBOX = (
         CORE,
         "step = Step(position, outbox=self._unsent_rows())",
         "step = Step(position)",
-        OF_CORE,
+        f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
     ),
     Mutant(
         "outbox-row-not-written",
@@ -84,7 +84,7 @@ OUTBOX = (
         "libs/common/loop/tx.py",
         '"INSERT INTO outbox (event_id, subject, bucket, data) VALUES (?, ?, ?, ?)"',
         '"INSERT INTO outbox (event_id, subject, bucket, data) SELECT ?, ?, ?, ? WHERE 0"',
-        OF_CORE,
+        f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
     ),
     Mutant(
         "outbox-newest-first-after-a-restart",
@@ -92,7 +92,7 @@ OUTBOX = (
         CORE,
         '"SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id"',
         '"SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id DESC"',
-        OF_CORE,
+        f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
     ),
     Mutant(
         "outbox-sent-out-of-order",
@@ -100,7 +100,7 @@ OUTBOX = (
         SENDER,
         "batch = list(islice(self._rows, BATCH))",
         "batch = list(islice(reversed(self._rows), BATCH))",
-        f"{OF_SHELL} {OF_SERVICE}",
+        f"{OF_SHELL}::test_who_waits_for_a_value_learns_where_its_event_stands",
     ),
     Mutant(
         "outbox-a-refused-row-is-overtaken",
@@ -116,7 +116,7 @@ OUTBOX = (
         CORE,
         "own = (self._unsent.get(message.event_id) for message in messages)",
         "own = iter(())",
-        OF_CORE,
+        f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
     ),
     Mutant(
         "outbox-sent-before-the-log-was-read",
@@ -126,7 +126,7 @@ OUTBOX = (
         "            sending = asyncio.create_task(self.sender.run())\n",
         "            sending = asyncio.create_task(self.sender.run())\n"
         "            await asyncio.sleep(0.05)\n            await self._catch_up(reader)\n",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_what_was_stored_unanswered_is_found_in_the_log_and_not_sent_again",
     ),
     Mutant(
         "outbox-answered-before-it-is-acknowledged",
@@ -134,7 +134,7 @@ OUTBOX = (
         "libs/common/loop/inputs.py",
         "elif self.future is not None and row == 0:",
         "elif self.future is not None:",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_a_call_is_answered_once_its_events_are_acknowledged",
     ),
 )
 
@@ -145,7 +145,7 @@ DEADLINES = (
         CORE,
         "            if deadlines:\n",
         "            if self.machine:\n",
-        OF_CORE,
+        f"{OF_CORE}::test_no_deadline_runs_unless_the_log_was_read_to_its_tail",
     ),
     Mutant(
         "deadline-run-without-asking-for-the-tail",
@@ -161,7 +161,7 @@ DEADLINES = (
         SERVICE,
         "await self._step([], self._inputs.take(fresh_too=False), self.clock.now())",
         "await self._step([], self._inputs.take(fresh_too=False), self.clock.now(), deadlines=True)",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_no_deadline_is_decided_while_the_bus_is_away",
     ),
     Mutant(
         "deadline-run-before-a-beat",
@@ -169,7 +169,7 @@ DEADLINES = (
         SERVICE,
         "return self._beat_seen or not self.machine.needs_beat",
         "return True",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_no_deadline_is_decided_before_a_beat_of_this_connection",
     ),
     Mutant(
         "deadline-run-on-a-beat-of-an-earlier-connection",
@@ -177,7 +177,7 @@ DEADLINES = (
         SERVICE,
         "        self._beat_seen = False\n        target = await reader.tail()\n",
         "        target = await reader.tail()\n",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_no_deadline_is_decided_before_a_beat_of_this_connection",
     ),
     Mutant(
         "deadline-a-tick-early",
@@ -185,7 +185,7 @@ DEADLINES = (
         CORE,
         "                (to_micros(tx.now),),\n            ).fetchone()",
         "                (to_micros(tx.now) + 1,),\n            ).fetchone()",
-        OF_CORE,
+        f"{OF_CORE}::test_deadline_is_due",
     ),
     Mutant(
         "call-decided-on-old-state",
@@ -193,7 +193,7 @@ DEADLINES = (
         SERVICE,
         "            if due or any(entry.fresh for entry in inputs):\n",
         "            if due:\n",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_a_call_is_decided_at_the_tail_as_of_its_arrival",
     ),
 )
 
@@ -212,7 +212,7 @@ EFFECTS_AND_LOG = (
         CORE,
         "            self._last_effect_row = 0\n            self._collect_effects(step)\n",
         "            self._collect_effects(step)\n",
-        OF_CORE,
+        f"{OF_CORE}::test_effect_is_repeated_after_a_restart_until_its_outcome_is_taken",
     ),
     Mutant(
         "effect-dropped-but-its-outcome-counts",
@@ -220,7 +220,7 @@ EFFECTS_AND_LOG = (
         CORE,
         "            if gone.rowcount:\n",
         "            if gone is not None:\n",
-        OF_CORE,
+        f"{OF_CORE}::test_an_outcome_of_a_dropped_effect_is_ignored",
     ),
     Mutant(
         "effect-carried-out-twice-at-once",
@@ -236,7 +236,7 @@ EFFECTS_AND_LOG = (
         FOLLOW,
         "if position.log_created_at != info.created_at:",
         "if not info.created_at:",
-        OF_CORE,
+        f"{OF_CORE}::test_r18_log_is_the_one_we_knew",
     ),
     Mutant(
         "log-with-another-event-there-is-read-on",
@@ -244,7 +244,7 @@ EFFECTS_AND_LOG = (
         FOLLOW,
         "    if event_id != position.event_id:\n",
         "    if event_id is None:\n",
-        OF_CORE,
+        f"{OF_CORE}::test_r18_log_is_the_one_we_knew",
     ),
     Mutant(
         "log-that-ends-before-us-is-read-on",
@@ -252,7 +252,7 @@ EFFECTS_AND_LOG = (
         FOLLOW,
         "    if info.last_seq < position.seq:\n        return LogVerdict.REWOUND\n",
         "    if info.last_seq < position.seq:\n        return LogVerdict.CONTINUES\n",
-        OF_CORE,
+        f"{OF_CORE}::test_r18_log_is_the_one_we_knew",
     ),
     Mutant(
         "log-that-outlived-us-is-read-on",
@@ -260,7 +260,7 @@ EFFECTS_AND_LOG = (
         FOLLOW,
         "kept = info.first_seq <= position.seq + 1",
         "kept = info.first_seq <= position.seq + 2",
-        OF_CORE,
+        f"{OF_CORE}::test_r18_log_is_the_one_we_knew",
     ),
     Mutant(
         "log-changed-while-it-was-opened",
@@ -268,7 +268,7 @@ EFFECTS_AND_LOG = (
         FOLLOW,
         "if bus.generation != generation:",
         "if bus.generation < generation:",
-        OF_SHELL,
+        f"{OF_SHELL}::test_a_log_that_is_wiped_while_it_is_opened_is_looked_at_again",
     ),
     Mutant(
         "log-lost-but-buckets-not-put-again",
@@ -276,7 +276,7 @@ EFFECTS_AND_LOG = (
         CORE,
         "            if again:\n                self.machine.republish(tx)\n",
         "",
-        "unit/presence/test_bucket.py unit/registry/test_load.py",
+        "unit/registry/test_load.py::test_after_the_log_was_wiped_the_buckets_are_put_again",
     ),
 )
 

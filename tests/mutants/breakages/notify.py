@@ -18,7 +18,7 @@ MUTANTS = (
         POLICY,
         "    if alert.held_by is not None:\n        return Verdict.HELD\n",
         "",
-        f"{OF_POLICY} {OF_OUTAGE}",
+        f"{OF_POLICY}::test_who_is_told",
     ),
     Mutant(
         "notify-recovery-of-who-was-never-told-of",
@@ -26,7 +26,7 @@ MUTANTS = (
         "services/notify/telling.py",
         "            told = queue.is_told(tx, channel.id, alert.id)\n            verdicts",
         "            told = True\n            verdicts",
-        f"{OF_OUTAGE} {OF_DELIVERIES}",
+        f"{OF_OUTAGE}::test_all_are_back_one_message_says_so",
     ),
     Mutant(
         "notify-resolve-overtakes-its-raise",
@@ -34,7 +34,7 @@ MUTANTS = (
         "services/notify/delivering.py",
         "    if queue.is_blocked(tx, delivery.place):\n        queue.set",
         "    if delivery.place < 0:\n        queue.set",
-        OF_DELIVERIES,
+        f"{OF_DELIVERIES}::test_one_alert_keeps_its_order_while_others_pass",
     ),
     Mutant(
         "notify-another-id-for-each-try",
@@ -42,7 +42,7 @@ MUTANTS = (
         POLICY,
         ':{rung}"))',
         ':{rung}" + __import__("secrets").token_hex()))',
-        OF_POLICY,
+        f"{OF_POLICY}::test_the_id_of_a_delivery_follows_from_the_fact",
     ),
     Mutant(
         "notify-delivered-is-sent-again-after-a-restore",
@@ -50,7 +50,7 @@ MUTANTS = (
         "services/notify/delivering.py",
         "        finish(tx, delivery, State.DELIVERED)\n    hand_out",
         "        pass\n    hand_out",
-        OF_DELIVERIES,
+        f"{OF_DELIVERIES}::test_r18_the_log_may_know_an_end_that_our_file_does_not",
     ),
     Mutant(
         "notify-gives-up-a-tick-late",
@@ -58,7 +58,7 @@ MUTANTS = (
         POLICY,
         "    if now >= first_tried_at + TRY_FOR:\n",
         "    if now > first_tried_at + TRY_FOR:\n",
-        OF_POLICY,
+        f"{OF_POLICY}::test_tries_end_after_a_day",
     ),
     Mutant(
         "notify-busy-receiver-taken-for-a-refusal",
@@ -66,7 +66,7 @@ MUTANTS = (
         POLICY,
         "_TRY_AGAIN = frozenset({408, 429})",
         "_TRY_AGAIN = frozenset({408})",
-        OF_POLICY,
+        f"{OF_POLICY}::test_what_an_answer_means",
     ),
     Mutant(
         "notify-fails-and-the-host-shows-no-decision",
@@ -82,7 +82,7 @@ MUTANTS = (
         "services/notify/target_rules.py",
         "return address.is_global and not (",
         "return address.is_global or not (",
-        OF_TARGETS,
+        f"{OF_TARGETS}::test_private_addresses_are_refused",
     ),
     Mutant(
         "notify-ipv4-in-ipv6-gets-through",
@@ -90,7 +90,7 @@ MUTANTS = (
         "services/notify/target_rules.py",
         "    address = _inner(address)\n",
         "",
-        OF_TARGETS,
+        f"{OF_TARGETS}::test_private_addresses_are_refused",
     ),
     Mutant(
         "notify-connects-to-an-address-that-was-not-judged",
@@ -98,6 +98,6 @@ MUTANTS = (
         "services/notify/targets.py",
         "vetted = [address for address in found if is_allowed(address, self._allowed)]",
         "vetted = list(found) if is_allowed(found[-1], self._allowed) else []",
-        OF_TARGETS,
+        f"{OF_TARGETS}::test_only_the_allowed_of_a_name_s_addresses_are_used",
     ),
 )

@@ -17,7 +17,7 @@ MUTANTS = (
         "libs/common/events/host.py",
         "    always_on: bool = True\n",
         "    always_on: bool = False\n",
-        "unit/registry/test_policy.py",
+        "unit/registry/test_policy.py::test_r1_a_host_is_always_on_unless_someone_says_otherwise",
     ),
     Mutant(
         "presence-laptops-do-not-go-offline",
@@ -25,7 +25,7 @@ MUTANTS = (
         SESSIONS,
         "elif verdict is EndVerdict.LIVE:",
         "elif verdict is EndVerdict.LIVE and host.always_on:",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r2_the_mode_changes_nothing_about_being_offline",
     ),
     Mutant(
         "ui-asleep-shown-as-offline",
@@ -33,7 +33,7 @@ MUTANTS = (
         "services/ui/policy.py",
         'if status == "offline" and not always_on:',
         'if status == "asleep" and not always_on:',
-        "unit/ui/test_policy.py",
+        "unit/ui/test_policy.py::test_r2_display",
     ),
     Mutant(
         "presence-session-not-checked",
@@ -41,7 +41,7 @@ MUTANTS = (
         POLICY,
         "    if current != ended:\n",
         "    if current is None:\n",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r3_end",
     ),
     Mutant(
         "presence-offline-dated-when-noticed",
@@ -49,7 +49,7 @@ MUTANTS = (
         POLICY,
         "else last_seen + offline_after\n",
         "else not_after\n",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r3_offline_is_dated_when_it_should_have_happened",
     ),
     Mutant(
         "presence-goodbye-dated-like-silence",
@@ -57,7 +57,7 @@ MUTANTS = (
         POLICY,
         "moment = last_seen if reason in _GOODBYES else",
         "moment = last_seen if reason is None else",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r3_offline_is_dated_when_it_should_have_happened",
     ),
     Mutant(
         "hello-with-an-equal-counter-is-newer",
@@ -65,7 +65,7 @@ MUTANTS = (
         "libs/common/sessions.py",
         "connection <= current:",
         "connection < current:",
-        "unit/test_sessions.py",
+        "unit/test_sessions.py::test_r3_a_hello",
     ),
     Mutant(
         "hello-told-again-is-newer",
@@ -73,7 +73,7 @@ MUTANTS = (
         "libs/common/sessions.py",
         "    if known:\n        return HelloVerdict.KNOWN\n",
         "",
-        "unit/test_sessions.py",
+        "unit/test_sessions.py::test_r3_a_hello",
     ),
     Mutant(
         "presence-gateway-lost-a-tick-late",
@@ -81,7 +81,7 @@ MUTANTS = (
         POLICY,
         "silent_since <= now < silent_since + lost_after",
         "silent_since <= now <= silent_since + lost_after",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r10_gateway",
     ),
     Mutant(
         "presence-takes-every-gateways-hosts-along",
@@ -89,7 +89,7 @@ MUTANTS = (
         "services/presence/store.py",
         "\"SELECT host_id FROM host WHERE gateway = ? AND status = 'online' ORDER BY host_id\"",
         "\"SELECT host_id FROM host WHERE ? != '' AND status = 'online' ORDER BY host_id\"",
-        OF_GATEWAYS,
+        f"{OF_GATEWAYS}::test_r3_only_hosts_of_the_lost_gateway_go_offline",
     ),
     Mutant(
         "presence-judges-right-after-its-own-absence",
@@ -97,7 +97,7 @@ MUTANTS = (
         POLICY,
         "    if now - due_at > tolerance:\n        return GatewayVerdict.WE_WERE_AWAY\n",
         "",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r10_gateway",
     ),
     Mutant(
         "presence-gives-no-grace-after-a-reconnect",
@@ -126,6 +126,6 @@ MUTANTS = (
         "                live_session=host.session, live_connection=host.connection,\n"
         "            )  # fmt: skip\n",
         "",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r3_a_late_message_of_an_older_connection_changes_nothing",
     ),
 )

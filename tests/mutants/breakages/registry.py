@@ -15,7 +15,7 @@ MUTANTS = (
         "services/registry/machine.py",
         "    if ours is not None and ours >= record.version:\n",
         "    if ours is not None and ours == record.version:\n",
-        "unit/registry/test_load.py",
+        "unit/registry/test_load.py::test_r1_an_older_bucket_undoes_nothing",
     ),
     Mutant(
         "registry-mode-of-the-token-is-ignored",
@@ -23,7 +23,7 @@ MUTANTS = (
         "services/registry/enrollment.py",
         "        always_on=token.always_on,\n        tags=token.tags,\n",
         "        tags=token.tags,\n",
-        "unit/registry/test_enrollment.py",
+        "unit/registry/test_enrollment.py::test_r1_mode_and_tags_come_with_the_token",
     ),
     Mutant(
         "registry-bucket-put-after-its-event",
@@ -31,7 +31,7 @@ MUTANTS = (
         "services/registry/changes.py",
         "    tx.put(HOSTS, record.id, record)\n    tx.emit(fact)\n",
         "    tx.emit(fact)\n    tx.put(HOSTS, record.id, record)\n",
-        "unit/registry/test_load.py",
+        "unit/registry/test_load.py::test_the_bucket_is_put_before_the_event_of_the_same_fact",
     ),
     Mutant(
         "registry-deeds-leave-no-audit-entry",
@@ -39,7 +39,7 @@ MUTANTS = (
         "services/registry/changes.py",
         "    tx.emit(entry)\n",
         "",
-        "unit/registry/test_enrollment.py unit/registry/test_hosts.py",
+        "unit/registry/test_enrollment.py::test_a_host_joins",
     ),
     Mutant(
         "decisions-are-not-kept",
@@ -56,7 +56,7 @@ MUTANTS = (
         "services/registry/enrollment.py",
         "    _use(tx, token)\n    changes.write",
         "    changes.write",
-        "unit/registry/test_enrollment.py",
+        "unit/registry/test_enrollment.py::test_a_token_admits_once",
     ),
     Mutant(
         "enrollment-token-admits-at-its-end",
@@ -64,7 +64,7 @@ MUTANTS = (
         POLICY,
         "EnrollmentVerdict.VALID if now < expires_at else",
         "EnrollmentVerdict.VALID if now <= expires_at else",
-        OF_POLICY,
+        f"{OF_POLICY}::test_enrollment",
     ),
     Mutant(
         "agent-token-outlives-its-rotation",
@@ -72,7 +72,7 @@ MUTANTS = (
         POLICY,
         "return valid_until is None or now < valid_until",
         "return valid_until is None or now <= valid_until",
-        OF_POLICY,
+        f"{OF_POLICY}::test_agent_token_validity",
     ),
     Mutant(
         "agent-token-ends-by-an-unknown-version",
@@ -80,7 +80,7 @@ MUTANTS = (
         POLICY,
         "[version for version in known if version < used] if used in known else []",
         "[version for version in known if version < used]",
-        f"{OF_POLICY} {OF_TOKENS}",
+        f"{OF_POLICY}::test_replaced_versions",
     ),
     Mutant(
         "repository-told-to-operators",
@@ -88,7 +88,7 @@ MUTANTS = (
         "services/registry/checks.py",
         '    if actor.kind != "system":\n',
         '    if actor.role != "admin":\n',
-        "unit/registry/test_repositories.py unit/registry/test_enrollment.py",
+        "unit/registry/test_repositories.py::test_r20_no_operator_reads_a_repository",
     ),
     Mutant(
         "role-of-a-caller-not-checked",
@@ -104,7 +104,7 @@ MUTANTS = (
         "services/ui/guards.py",
         "    if ROLES.index(actor.role) < ROLES.index(role):\n",
         "    if actor.role not in ROLES:\n",
-        "unit/ui/test_guards.py",
+        "unit/ui/test_guards.py::test_r20_roles",
     ),
     Mutant(
         "ui-takes-forms-of-other-sites",
@@ -112,7 +112,7 @@ MUTANTS = (
         "services/ui/guards.py",
         "return bool(host) and urlsplit(origin).netloc.lower() == host.lower()",
         "return bool(host)",
-        "unit/ui/test_guards.py",
+        "unit/ui/test_guards.py::test_r20_a_form_of_another_site_is_refused",
     ),
     Mutant(
         "token-stored-as-it-is",
@@ -120,7 +120,7 @@ MUTANTS = (
         "libs/common/security.py",
         '    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()\n',
         "    return token\n",
-        "unit/test_security.py",
+        "unit/test_security.py::test_hash_is_sha256_in_hex",
     ),
     Mutant(
         "key-file-open-to-everybody",
@@ -128,7 +128,7 @@ MUTANTS = (
         "libs/common/security.py",
         "os.O_TRUNC, 0o600)",
         "os.O_TRUNC, 0o644)",
-        "unit/test_security.py",
+        "unit/test_security.py::test_the_key_file_is_private_and_stays",
     ),
     Mutant(
         "log-lines-tell-passwords",
@@ -137,7 +137,7 @@ MUTANTS = (
         "    if _TELLING.search(key) and value is not None and not isinstance(value, bool):\n"
         "        return REDACTED\n",
         "",
-        "unit/test_logging.py",
+        "unit/test_logging.py::test_secrets_are_cut_out",
     ),
     Mutant(
         "log-lines-tell-passwords-in-addresses",
@@ -145,6 +145,6 @@ MUTANTS = (
         "libs/common/logging.py",
         r'_URL_PASSWORD.sub(rf"\1{REDACTED}@", value)',
         "value",
-        "unit/test_logging.py",
+        "unit/test_logging.py::test_secrets_are_cut_out",
     ),
 )

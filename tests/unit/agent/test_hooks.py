@@ -87,6 +87,14 @@ async def test_r20_a_hook_sees_no_secret(tmp_path: Path, monkeypatch: pytest.Mon
     assert "canary" not in "".join(lines)
 
 
+async def test_r20_a_hook_is_given_nothing_of_the_repository(tmp_path: Path) -> None:
+    """Not even where what it says is not cleaned."""
+    seen = tmp_path / "seen"
+    await carried_out(tmp_path, "true", before=f"env > {seen}", after=f"env >> {seen}")
+    assert seen.read_text().count("DORMICE_JOB_ID=job-1") == 2
+    assert "canary" not in seen.read_text()
+
+
 async def test_after_runs_when_the_backup_is_stopped(tmp_path: Path) -> None:
     engine, work, process = hooked(
         tmp_path, "echo up; exec sleep 600", after="sleep 0.1; echo started again"
