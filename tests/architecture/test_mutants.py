@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,16 @@ def test_a_mutant_fits_its_file(mutant: Mutant) -> None:
     assert mutant.file.partition("/")[0] in COPIED
     text = (ROOT / mutant.file).read_text()
     assert mutant.apply(text) != text
+
+
+def test_no_mutant_names_what_is_not_there(tmp_path: Path) -> None:
+    """That would turn tests red without breaking the rule."""
+    for mutant in MUTANTS:
+        broken = mutant.apply((ROOT / mutant.file).read_text())
+        (tmp_path / mutant.name).with_suffix(".py").write_text(broken)
+    look = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", str(tmp_path)]
+    found = subprocess.run(look, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=name_of)

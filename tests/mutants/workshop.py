@@ -93,6 +93,7 @@ class Workshop:
         """Run tests in the copy until one fails."""
         arguments = [f"--basetemp={self._temporary}", *guards]
         child = FORKS.Process(target=run_pytest, args=(self.tree, arguments, self._output))
+        self._output.write_text("")  # Nothing of an earlier run is taken for this one's.
         started = time.monotonic()
         child.start()
         child.join(seconds)

@@ -103,11 +103,11 @@ OUTBOX = (
         f"{OF_SHELL}::test_who_waits_for_a_value_learns_where_its_event_stands",
     ),
     Mutant(
-        "outbox-a-refused-row-is-overtaken",
+        "outbox-a-refused-row-is-skipped",
         "outbox",
         SENDER,
         "                await self._wait_refused(error)\n",
-        "                await self._wait_refused(error)\n                self._rows.rotate(-1)\n",
+        "                await self._wait_refused(error)\n                self._rows.popleft()\n",
         OF_SHELL,
     ),
     Mutant(

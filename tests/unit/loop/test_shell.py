@@ -117,6 +117,6 @@ async def test_nothing_overtakes_what_was_refused(monkeypatch: pytest.MonkeyPatc
     sender = Sender(bus, lambda: None)
     sender.add([OutboxRow(number, event(number)) for number in (1, 2, 3)])
     sending = asyncio.create_task(sender.run())
-    await sender.when_stored(3)
+    await asyncio.wait_for(sender.when_stored(3), 10)
     sending.cancel()
     assert [stored.event_id for stored in bus.log.read(1)] == ["e1", "e2", "e3"]
