@@ -129,6 +129,21 @@ async def test_hello_while_the_bus_is_away_is_4503(world: World) -> None:
         await agent.connect()
 
 
+async def test_r18_a_report_is_acknowledged_once_it_is_in_the_log(world: World) -> None:
+    """The bus goes away; what is reported meanwhile is acknowledged when it is back."""
+    gateway = await world.start_gateway(offline_after=timedelta(seconds=30))
+    async with await world.new_agent(gateway) as agent:
+        await agent.connect()
+        world.nats.stop()
+        seq = await agent.report("job_finished", **agent.end_of("job-1"))
+        for _ in range(2):  # An ack that waits for nothing would come between them.
+            await agent.heartbeat()
+        assert list(agent.unacked) == [seq]
+        world.nats.start()
+        await agent.wait_acked(seq)
+    await world.wait_event(AgentJobFinished)
+
+
 async def test_r18_a_hello_is_welcomed_once_it_is_in_the_log(world: World) -> None:
     """The bus goes away between dial and hello; nobody is welcomed before it is back."""
     gateway = await world.start_gateway(offline_after=timedelta(seconds=30))

@@ -134,6 +134,14 @@ MUTANTS = (
         f"{OF_POLICY}::test_after_a_sleep_the_server_gets_its_time_again",
     ),
     Mutant(
+        "agent-does-not-hold",
+        "R15 R17",
+        "agent/machine.py",
+        "            self.ledger.postpone(waiting, until)\n",
+        "            self.ledger.postpone(waiting, min(until, waiting.due_at))\n",
+        f"{OF_ALONE}::test_hold_puts_the_lone_run_off",
+    ),
+    Mutant(
         "agent-counter-follows-the-clock-back",
         "R3",
         "agent/app.py",
@@ -156,7 +164,7 @@ MUTANTS = (
         "environment = plain_environment() | facts\n",
         "environment = plain_environment() | facts\n"
         "    environment |= work.repository.environment if work.repository else {}\n",
-        "unit/agent/test_hooks.py",
+        "unit/agent/test_hooks.py::test_r20_a_hook_is_given_nothing_of_the_repository",
     ),
     Mutant(
         "restic-password-in-its-arguments",

@@ -40,7 +40,7 @@ SILENCE = (
         "        since = watch.period_start or now\n"
         "        never = now - since < host.floor\n"
         "        return OfflineVerdict.NEVER_SEEN if never else OfflineVerdict.DUE\n",
-        OF_POLICY,
+        f"{OF_POLICY}::test_r4_r5_who_is_missed",
     ),
     Mutant(
         "alerting-back-but-still-missed",
@@ -185,7 +185,7 @@ LIFE = (
         HOSTS,
         '            alerts.resolve_open(tx, host.id, kind, ResolveReason.MODE_CHANGED, rule="R8")\n',
         "",
-        OF_OFFLINE,
+        f"{OF_OFFLINE}::test_r8_there_and_back_in_one_backlog",
     ),
     Mutant(
         "alerting-mode-change-raises-nothing",

@@ -100,7 +100,7 @@ ARMS = (
         "services/catchup/outcomes.py",
         "    arms.set_state(tx, run.host_id, ArmState.WAITING, ArmVerdict.SEND_FAILED.name)\n",
         "",
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r16_undeliverable_waits_for_the_next_hello",
     ),
     Mutant(
         "catchup-end-of-an-older-session-counts",
@@ -186,7 +186,7 @@ PAIRS = (
         PROGRESS,
         '        "catchup_requested",\n',
         '        "",\n',
-        OF_MACHINE,
+        f"{OF_MACHINE}::test_r14_many_missed_windows_are_one_run",
     ),
 )
 

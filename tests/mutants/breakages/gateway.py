@@ -9,6 +9,7 @@ SESSIONS = "services/gateway/sessions.py"
 OF_POLICY = "unit/gateway/test_policy.py"
 OF_SESSIONS = "unit/gateway/test_sessions.py"
 OF_REPORTS = "unit/gateway/test_reports.py"
+OF_OUTAGES = "integration/gateway/test_outages.py"
 OF_HOSTS = "unit/gateway/test_hosts.py"
 
 MUTANTS = (
@@ -34,7 +35,7 @@ MUTANTS = (
         "services/gateway/store.py",
         '"UPDATE session SET last_seen = max(last_seen, ?) "',
         '"UPDATE session SET last_seen = min(last_seen, ?) "',
-        OF_SESSIONS,
+        f"{OF_SESSIONS}::test_r3_frames_move_the_end",
     ),
     Mutant(
         "gateway-own-stall-taken-for-silence",
@@ -100,6 +101,24 @@ MUTANTS = (
         "    taken.ack",
         "    taken.ack",
         f"{OF_REPORTS}::test_r18_a_report_is_published_once_and_acknowledged_again",
+    ),
+    Mutant(
+        "gateway-acknowledges-before-it-is-durable",
+        "R18",
+        "services/gateway/intake.py",
+        "                taken = await self._publish(connection, batch)\n",
+        '                await connection.send(Ack(seq=getattr(batch[-1].frame, "seq", 0)))\n'
+        "                taken = await self._publish(connection, batch)\n",
+        f"{OF_OUTAGES}::test_r18_a_report_is_acknowledged_once_it_is_in_the_log",
+    ),
+    Mutant(
+        "gateway-welcomes-before-the-hello-is-durable",
+        "R18",
+        "services/gateway/agents.py",
+        "        decided = await self._decide(offer)\n",
+        "        await self._welcome(connection, behind=False)\n"
+        "        decided = await self._decide(offer)\n",
+        f"{OF_OUTAGES}::test_r18_a_hello_is_welcomed_once_it_is_in_the_log",
     ),
     Mutant(
         "gateway-synced-too-early",

@@ -168,7 +168,7 @@ MUTANTS = (
         "    stop_sending(tx, job.job_id)\n"
         "    job = store.update_job(tx, job.job_id, tries=job.tries + 1)\n"
         "    job = store.update_job(tx, job.job_id, sent_session=None, not",
-        OF_SENDING,
+        f"{OF_SENDING}::test_r17_time_away_counts_no_tries_and_a_hello_is_a_try",
     ),
     Mutant(
         "jobs-not-tried-on-hello",
@@ -192,7 +192,7 @@ MUTANTS = (
         "services/jobs/sending.py",
         '    tx.decide(host.record.id, "job_sent",',
         '    tx.decide("", "job_sent",',
-        OF_SENDING,
+        f"{OF_SENDING}::test_r19_each_step_of_a_job_is_explained_at_its_host",
     ),
     Mutant(
         "jobs-a-host-ends-the-job-of-another",

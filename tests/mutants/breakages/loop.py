@@ -22,7 +22,7 @@ ONE_TRANSACTION = (
         '                self.db.execute("COMMIT")\n'
         "                self._save(step.position)\n"
         '                self.db.execute("BEGIN IMMEDIATE")\n            for work',
-        OF_CORE,
+        f"{OF_CORE}::test_a_fault_at_the_end_of_a_step_takes_all_of_it_back",
     ),
     Mutant(
         "loop-position-not-saved",
@@ -65,7 +65,7 @@ ONE_TRANSACTION = (
         "        for message in messages:\n            await self._step([message], [], now)\n"
         "        messages = []\n"
         "        if inputs or due or self.sender.acknowledged_row:\n",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_a_batch_is_one_hop_to_the_database_thread",
     ),
 )
 
@@ -153,7 +153,7 @@ DEADLINES = (
         SERVICE,
         "            if due or any(entry.fresh for entry in inputs):\n",
         "            if any(entry.fresh for entry in inputs):\n",
-        OF_SERVICE,
+        f"{OF_SERVICE}::test_no_deadline_is_decided_before_the_log_was_read_to_its_tail",
     ),
     Mutant(
         "deadline-run-while-the-bus-is-away",
@@ -204,7 +204,7 @@ EFFECTS_AND_LOG = (
         CORE,
         '"SELECT row_id, kind, key, payload FROM effect WHERE row_id > ? ORDER BY row_id"',
         '"SELECT row_id, kind, key, payload FROM effect WHERE row_id >= ? ORDER BY row_id"',
-        OF_CORE,
+        f"{OF_CORE}::test_an_effect_is_handed_out_once",
     ),
     Mutant(
         "effect-forgotten-at-a-restart",
@@ -228,7 +228,7 @@ EFFECTS_AND_LOG = (
         EFFECTS,
         "if effect.row_id not in self._running and effect.row_id not in self._undecided:",
         "if effect.row_id:",
-        "unit/loop/test_effects.py",
+        "unit/loop/test_effects.py::test_an_effect_is_not_begun_again_before_its_outcome_is_written_down",
     ),
     Mutant(
         "log-made-anew-is-read-on",

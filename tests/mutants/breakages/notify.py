@@ -74,7 +74,7 @@ MUTANTS = (
         "services/notify/delivering.py",
         '        _host_of(tx, delivery), "notification_failed",\n',
         '        "", "notification_failed",\n',
-        OF_DELIVERIES,
+        f"{OF_DELIVERIES}::test_after_a_day_of_tries_it_is_given_up_visibly",
     ),
     Mutant(
         "notify-reaches-private-addresses",

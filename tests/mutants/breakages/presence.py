@@ -36,6 +36,22 @@ MUTANTS = (
         "unit/ui/test_policy.py::test_r2_display",
     ),
     Mutant(
+        "ui-shows-a-silent-host-that-may-sleep",
+        "R4 R8",
+        "services/ui/policy.py",
+        "        if not host.always_on:\n            return Showing.MAY_SLEEP\n",
+        "",
+        "unit/ui/test_policy.py::test_what_contradicts_is_not_shown",
+    ),
+    Mutant(
+        "ui-an-old-fact-opens-an-alert-again",
+        "R7",
+        "services/ui/policy.py",
+        "return present is None or STATE_ORDER.index(state) >= STATE_ORDER.index(present)",
+        "return present is None or state in STATE_ORDER",
+        "unit/ui/test_policy.py::test_r7_an_alert_never_goes_back",
+    ),
+    Mutant(
         "presence-session-not-checked",
         "R3",
         POLICY,
@@ -105,7 +121,7 @@ MUTANTS = (
         "services/presence/machine.py",
         "        self._gateways.give_grace(tx)\n",
         "        return\n",
-        OF_GATEWAYS,
+        f"{OF_GATEWAYS}::test_r10_a_gateway_whose_time_was_nearly_up_has_a_full_grace_too",
     ),
     Mutant(
         "presence-last-seen-follows-by-the-minute",
@@ -113,7 +129,7 @@ MUTANTS = (
         "services/presence/store.py",
         "[(to_micros(at), host_id, to_micros(at - step)) for host_id in host_ids]",
         "[(to_micros(at), host_id, to_micros(at - 6 * step)) for host_id in host_ids]",
-        "unit/presence/test_bucket.py",
+        "unit/presence/test_bucket.py::test_r18_last_seen_follows_the_beats_to_ten_seconds",
     ),
     Mutant(
         "presence-says-nothing-of-a-late-hello",

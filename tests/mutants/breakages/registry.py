@@ -96,7 +96,7 @@ MUTANTS = (
         "libs/common/loop/calls.py",
         "if ROLES.index(body.actor.role) < ROLES.index(entry.role):",
         "if body.actor.role not in ROLES:",
-        "unit/loop/test_calls.py",
+        "unit/loop/test_calls.py::test_r20_a_verb_asks_for_its_role",
     ),
     Mutant(
         "ui-roles-not-checked",
