@@ -61,10 +61,10 @@ ONE_TRANSACTION = (
         "loop-a-hop-for-each-message",
         "one-hop",
         SERVICE,
-        "        if messages or inputs or due or self.sender.acknowledged_row:\n",
-        "        for message in messages:\n            await self._step([message], [], now)\n"
-        "        messages = []\n"
-        "        if inputs or due or self.sender.acknowledged_row:\n",
+        "            await self._step([*self._company.take(), *messages], inputs, now, deadlines=due)\n",
+        "            for message in [*self._company.take(), *messages]:\n"
+        "                await self._step([message], [], now)\n"
+        "            await self._step([], inputs, now, deadlines=due)\n",
         f"{OF_SERVICE}::test_a_batch_is_one_hop_to_the_database_thread",
     ),
 )
@@ -81,10 +81,34 @@ OUTBOX = (
     Mutant(
         "outbox-row-not-written",
         "outbox R18",
-        "libs/common/loop/tx.py",
-        '"INSERT INTO outbox (event_id, subject, bucket, data) VALUES (?, ?, ?, ?)"',
-        '"INSERT INTO outbox (event_id, subject, bucket, data) SELECT ?, ?, ?, ? WHERE 0"',
+        CORE,
+        "            yield tx\n            tx.write_outbox()\n",
+        "            yield tx\n",
         f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
+    ),
+    Mutant(
+        "outbox-written-after-the-commit",
+        "one-transaction outbox R18",
+        CORE,
+        "            yield tx\n            tx.write_outbox()\n",
+        "            yield tx\n        tx.write_outbox()\n",
+        f"{OF_CORE}::test_an_outbox_that_cannot_be_written_takes_the_step_back",
+    ),
+    Mutant(
+        "outbox-row-numbers-are-used-again",
+        "outbox",
+        CORE,
+        "    return int(found[0]) if found else 0\n",
+        "    return min(int(found[0]), 0) if found else 0\n",
+        f"{OF_CORE}::test_a_row_number_is_never_used_again",
+    ),
+    Mutant(
+        "loop-what-waited-is-applied-again-after-a-cut",
+        "one-transaction",
+        SERVICE,
+        "        self._company.take()  # The new reader gives it again.\n",
+        "",
+        f"{OF_SERVICE}::test_what_waits_is_read_again_after_a_cut",
     ),
     Mutant(
         "outbox-newest-first-after-a-restart",

@@ -148,6 +148,18 @@ def test_a_fault_at_the_end_of_a_step_takes_all_of_it_back(core: Core) -> None:
     assert [count(core, table) for table in ("hello", "outbox", "deadline")] == [0, 0, 0]
 
 
+def test_an_outbox_that_cannot_be_written_takes_the_step_back(core: Core) -> None:
+    """What was decided and what is to be told of it stand in the file together."""
+    core.db.execute(
+        "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.outbox "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError):
+        core.step([message(1)], now=NOW)
+    assert core.position() == Position("log-1", 0, "")
+    assert [count(core, table) for table in ("hello", "deadline")] == [0, 0]
+
+
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR_WRITE])
 def test_a_torn_file_is_no_messages_fault(core: Core, code: int) -> None:
     """SQLite tells of it by another class of error than of a full disk."""
