@@ -46,8 +46,13 @@ from services.gateway.pacer import Pacer
 from services.gateway.pulse import Pulse
 from services.gateway.reports import Received
 from services.gateway.sessions import Offer, Refused
-from services.gateway.settings import HELLO_TIMEOUT, HELLOS_PER_SECOND, GatewaySettings
-from services.gateway.tokens import Caller, identify
+from services.gateway.settings import (
+    HELLO_TIMEOUT,
+    HELLOS_AT_ONCE,
+    HELLOS_PER_SECOND,
+    GatewaySettings,
+)
+from services.gateway.tokens import Caller, Callers
 
 log = structlog.get_logger()
 
@@ -77,7 +82,8 @@ class AgentEndpoint:
         self._parts = parts
         self._hub = parts.hub
         self._intake = Intake(parts.service)
-        self._pacer = Pacer(HELLOS_PER_SECOND)
+        self._callers = Callers(parts.service, parts.bus)
+        self._pacer = Pacer(HELLOS_PER_SECOND, HELLOS_AT_ONCE)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
@@ -124,7 +130,7 @@ class AgentEndpoint:
                     await self._hub.ready.wait()
             except TimeoutError:
                 raise try_later("the bus is away") from None
-        return await identify(headers, self._parts.service, self._parts.bus)
+        return await self._callers.identify(headers)
 
     # -- hello -------------------------------------------------------------------------------------
 
@@ -135,12 +141,12 @@ class AgentEndpoint:
             raise CloseConnection(CloseCode.BAD_FRAME, "the first frame must be hello")
         connection.become(State.JOINING)
         offer = self._offer(connection, caller, frame)
-        await self._pacer.turn()
-        if self._hub.stopping:
-            raise try_later("this gateway stops")
-        if is_ignored(connection):
-            return False
-        decided = await self._decide(offer)
+        async with self._pacer.turn():
+            if self._hub.stopping:
+                raise try_later("this gateway stops")
+            if is_ignored(connection):
+                return False
+            decided = await self._decide(offer)
         if isinstance(decided, Refused):
             raise CloseConnection(decided.code, decided.reason)
         if is_ignored(connection):  # A newer one came while this one became durable.

@@ -22,12 +22,15 @@ from services.gateway.connections import Connection, Hub, State
 
 log = structlog.get_logger()
 
+SENDINGS_AT_ONCE = 100
+
 
 class Configs:
     """At most one sending per connection at a time; what is wanted meanwhile is sent after it."""
 
     def __init__(self, hub: Hub, service: Service, bus: Bus) -> None:
         self._hub, self._service, self._bus = hub, service, bus
+        self._room = asyncio.Semaphore(SENDINGS_AT_ONCE)
         self._tasks: dict[Connection, asyncio.Task[None]] = {}
 
     def on_wanted(self, session: str) -> None:
@@ -48,7 +51,8 @@ class Configs:
         while connection.config_wanted and connection.state is State.LIVE:
             connection.config_wanted = False
             try:
-                await self._send(connection)
+                async with self._room:
+                    await self._send(connection)
             except DormiceError as error:
                 log.warning("config_not_sent", host_id=connection.host_id, reason=error.message)
 

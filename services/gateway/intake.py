@@ -21,6 +21,7 @@ from services.gateway.reports import Received, Taken, take_frames
 log = structlog.get_logger()
 
 FRAMES_AT_ONCE = 100
+CONNECTIONS_AT_ONCE = 200
 
 
 class Intake:
@@ -28,6 +29,7 @@ class Intake:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._room = asyncio.Semaphore(CONNECTIONS_AT_ONCE)
 
     async def put(self, connection: Connection, received: Received, size_bytes: int) -> None:
         """Queue a frame; waits while too much is unpublished, so that no more is read."""
@@ -44,8 +46,9 @@ class Intake:
         """Publish until nothing is left, even if the socket is gone by now."""
         try:
             while connection.pending:
-                batch = list(islice(connection.pending, FRAMES_AT_ONCE))
-                taken = await self._publish(connection, batch)
+                async with self._room:
+                    batch = list(islice(connection.pending, FRAMES_AT_ONCE))
+                    taken = await self._publish(connection, batch)
                 if taken is None:
                     connection.pending.clear()  # The agent sends them again in its next session.
                     break

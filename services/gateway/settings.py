@@ -14,6 +14,7 @@ HELLO_TIMEOUT = timedelta(seconds=60)
 BEAT_INTERVAL = timedelta(seconds=5)
 CONFIG_RETRY = timedelta(seconds=60)
 HELLOS_PER_SECOND = 2000
+HELLOS_AT_ONCE = 200
 LONGEST_PULSE_INTERVAL = timedelta(seconds=10)
 
 _GATEWAY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")

@@ -20,11 +20,11 @@ class Token:
 # -- tokens ----------------------------------------------------------------------------------------
 
 
-def find_token(db: sqlite3.Connection, token_hash: str) -> Token | None:
-    row = db.execute(
-        "SELECT host_id, token_version FROM token WHERE token_hash = ?", (token_hash,)
-    ).fetchone()
-    return Token(*row) if row else None
+def find_tokens(db: sqlite3.Connection, hashes: Iterable[str]) -> dict[str, Token]:
+    """Return those that are known, by their hash."""
+    query = "SELECT host_id, token_version FROM token WHERE token_hash = ?"
+    rows = ((token_hash, db.execute(query, (token_hash,)).fetchone()) for token_hash in hashes)
+    return {token_hash: Token(*row) for token_hash, row in rows if row}
 
 
 def put_token(db: sqlite3.Connection, token_hash: str, token: Token) -> None:

@@ -1,4 +1,4 @@
-"""Whose token is it? Known ones from the own file, others from the registry."""
+"""Whose token is it? Known ones from the own file, others from the registry: many at a time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from libs.common.loop.service import Service
 from libs.common.protocol import CloseCode
 from libs.common.security import hash_token
 from services.gateway import store_hosts
+from services.gateway.batcher import Batcher
 from services.gateway.errors import CloseConnection, try_later
 from services.gateway.store_hosts import Token
 
 MAX_TOKEN_CHARS = 512
+TOKENS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +38,44 @@ def bearer_token(headers: list[tuple[bytes, bytes]]) -> str | None:
     return None
 
 
-async def identify(headers: list[tuple[bytes, bytes]], service: Service, bus: Bus) -> Caller:
-    """Return whose token came with a dial.
+class Callers:
+    """Finds out who dials."""
 
-    Raises: CloseConnection: 4401 if nobody's, 4503 if the registry is needed and away.
-    """
-    secret = bearer_token(headers)
-    if secret is None:
-        raise CloseConnection(CloseCode.UNKNOWN_TOKEN, "no bearer token")
-    token_hash = hash_token(secret)
-    known = await service.read(lambda db: store_hosts.find_token(db, token_hash))
-    if known is not None:
-        return Caller(known, None)
-    return Caller(await _ask_registry(token_hash, bus), token_hash)
+    def __init__(self, service: Service, bus: Bus) -> None:
+        self._service, self._bus = service, bus
+        self._known = Batcher(self._read, TOKENS_AT_ONCE)
+        self._others = Batcher(self._ask_registry, TOKENS_AT_ONCE)
 
+    async def identify(self, headers: list[tuple[bytes, bytes]]) -> Caller:
+        """Return whose token came with a dial.
 
-async def _ask_registry(token_hash: str, bus: Bus) -> Token:
-    try:
-        reply = await rpc.call(bus, "registry", "find_token", {"token_hash": token_hash})
-    except RemoteError as error:
-        if error.code == "not_found":
-            raise CloseConnection(CloseCode.UNKNOWN_TOKEN, "unknown token") from None
-        raise try_later("the registry cannot say whose token it is") from None
-    except DormiceError:
-        raise try_later("the registry is away") from None
-    return Token(reply.result["host_id"], reply.result["token_version"])
+        Raises: CloseConnection: 4401 if nobody's, 4503 if the registry is needed and away.
+        """
+        secret = bearer_token(headers)
+        if secret is None:
+            raise CloseConnection(CloseCode.UNKNOWN_TOKEN, "no bearer token")
+        token_hash = hash_token(secret)
+        known = await self._known.get(token_hash)
+        if known is not None:
+            return Caller(known, None)
+        told = await self._others.get(token_hash)
+        if told is None:
+            raise CloseConnection(CloseCode.UNKNOWN_TOKEN, "unknown token")
+        return Caller(told, token_hash)
+
+    async def _read(self, hashes: list[str]) -> dict[str, Token]:
+        return await self._service.read(lambda db: store_hosts.find_tokens(db, hashes))
+
+    async def _ask_registry(self, hashes: list[str]) -> dict[str, Token]:
+        """Raises: CloseConnection 4503."""
+        wanted = {"token_hashes": hashes}
+        try:
+            reply = await rpc.call(self._bus, "registry", "find_tokens", wanted)
+        except RemoteError:
+            raise try_later("the registry cannot say whose token it is") from None
+        except DormiceError:
+            raise try_later("the registry is away") from None
+        return {
+            token_hash: Token(found["host_id"], found["token_version"])
+            for token_hash, found in reply.result.items()
+        }

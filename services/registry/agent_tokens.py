@@ -13,14 +13,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from libs.common.clock import to_rfc3339
-from libs.common.errors import Conflict, NotFound
+from libs.common.errors import Conflict
 from libs.common.events.agent import AgentHello
 from libs.common.events.host import SYSTEM, Actor
 from libs.common.ids import new_secret
 from libs.common.loop.tx import Tx
 from libs.common.security import Vault, hash_token
 from services.registry import changes, checks, policy, store, token_store
-from services.registry.arguments import FindToken, OfHost
+from services.registry.arguments import FindTokens, OfHost
 from services.registry.changes import Deed
 from services.registry.store import Host
 from services.registry.token_store import AgentToken
@@ -67,13 +67,15 @@ def end_all(tx: Tx, host_id: str) -> None:
         _end(tx, token)
 
 
-def on_find_token(tx: Tx, actor: Actor, wanted: FindToken) -> dict[str, Any]:
-    """Return whose token this hash is. Raises: Forbidden, NotFound."""
+def on_find_tokens(tx: Tx, actor: Actor, wanted: FindTokens) -> dict[str, Any]:
+    """Return whose tokens these hashes are; what is nobody's is left out. Raises: Forbidden."""
     checks.check_system(actor)
-    token = token_store.find_agent_token(tx, wanted.token_hash)
-    if token is None or not policy.is_token_valid(token.valid_until, tx.now):
-        raise NotFound("no host has this token")
-    return {"host_id": token.host_id, "token_version": token.version}
+    found = (token_store.find_agent_token(tx, one) for one in wanted.token_hashes)
+    return {
+        token.hash: {"host_id": token.host_id, "token_version": token.version}
+        for token in found
+        if token is not None and policy.is_token_valid(token.valid_until, tx.now)
+    }
 
 
 def on_rotate_token(vault: Vault, tx: Tx, actor: Actor, wanted: OfHost) -> dict[str, Any]:

@@ -86,8 +86,8 @@ class Enroll(Arguments):
     name: Text | None = None
 
 
-class FindToken(Arguments):
-    token_hash: Annotated[str, Field(max_length=64)]
+class FindTokens(Arguments):
+    token_hashes: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
 
 
 class CreateEnrollmentToken(Creating):

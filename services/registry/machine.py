@@ -114,7 +114,7 @@ def _secret_verbs(vault: Vault) -> dict[str, Verb]:
         "rotate_token": Verb(rotate, args.OfHost, "admin"),
         # The rest is for services: the handlers ask for the system itself.
         "enroll": Verb(enrollment.on_enroll, args.Enroll, "admin"),
-        "find_token": Verb(agent_tokens.on_find_token, args.FindToken, "admin"),
+        "find_tokens": Verb(agent_tokens.on_find_tokens, args.FindTokens, "admin"),
         "repository": Verb(repository, args.OfHost, "admin"),
     }
 

@@ -186,7 +186,7 @@ async def test_only_the_gateway_may_ask_for_secrets(server: NatsServer, buses: B
     registry, ui = [await buses.connect(user) for user in ("registry", "ui")]
     await registry.serve("dormice-rpc.registry.*", answer)
     assert await ui.call("dormice-rpc.registry.get_host", b"", SECOND) == b"secret"
-    for verb in ("repository", "find_token", "enroll"):
+    for verb in ("repository", "find_tokens", "enroll"):
         with pytest.raises(PublishRefused):
             await ui.call(f"dormice-rpc.registry.{verb}", b"", SECOND)
 

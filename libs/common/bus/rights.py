@@ -48,7 +48,7 @@ _REGISTRY_VERBS_OF_OPERATORS = (
     "create_source_group", "patch_source_group", "delete_source_group",
     "create_schedule", "patch_schedule", "delete_schedule",
 )  # fmt: skip
-"""Not `repository`, `enroll` and `find_token`: only a gateway may ask for a host's secrets."""
+"""Not `repository`, `enroll` and `find_tokens`: only a gateway may ask for a host's secrets."""
 _JOB_LOGS = "dormice-live.job.>"
 
 
@@ -70,7 +70,7 @@ TABLE: Final[dict[str, Rights]] = {
         live=(_BEATS, _JOB_LOGS),
         calls=tuple(
             f"dormice-rpc.registry.{verb}"
-            for verb in ("enroll", "find_token", "repository", "get_host")
+            for verb in ("enroll", "find_tokens", "repository", "get_host")
         ),
         serves=("dormice-cmd.*.*",),
         reads=(_SECRET_BUCKET,),

@@ -137,9 +137,34 @@ def test_bearer_tokens(headers: list[tuple[bytes, bytes]], token: str | None) ->
 
 async def test_the_pacer_spaces_a_storm() -> None:
     loop = asyncio.get_running_loop()
-    pacer, start = Pacer(per_second=1000), loop.time()
-    await asyncio.gather(*(pacer.turn() for _ in range(300)))
+    pacer, start = Pacer(per_second=1000, at_once=300), loop.time()
+
+    async def pass_through() -> None:
+        async with pacer.turn():
+            pass
+
+    await asyncio.gather(*(pass_through() for _ in range(300)))
     assert 0.2 <= loop.time() - start <= 2
+
+
+async def test_the_pacer_lets_only_some_be_under_way() -> None:
+    pacer, under_way, most = Pacer(per_second=100_000, at_once=3), 0, 0
+    go_on = asyncio.Event()
+
+    async def hold() -> None:
+        nonlocal under_way, most
+        async with pacer.turn():
+            under_way += 1
+            most = max(most, under_way)
+            await go_on.wait()
+            under_way -= 1
+
+    held = [asyncio.create_task(hold()) for _ in range(20)]
+    while under_way < 3:
+        await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*held)
+    assert most == 3
 
 
 def test_the_file_lies_in_the_data_directory(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from libs.common.clock import TICK
-from libs.common.errors import BadInput, Forbidden, NotFound, Unauthorized
+from libs.common.errors import BadInput, Forbidden, Unauthorized
 from libs.common.events.host import SYSTEM, Audit, HostEnrolled
 from libs.common.security import hash_token
 from libs.common.testing.rig import START
@@ -25,8 +25,8 @@ def test_a_host_joins() -> None:
     assert (record.name, record.timezone, record.version) == ("ada-s-laptop", "Europe/Berlin", 1)
     assert (record.os, record.arch, record.enrolled_at) == ("linux", "x86_64", START)
     token_hash = hash_token(answer["agent_token"])
-    found = rig.ask("find_token", SYSTEM, token_hash=token_hash)
-    assert found == {"host_id": record.id, "token_version": 1}
+    found = rig.ask("find_tokens", SYSTEM, token_hashes=["0" * 64, token_hash])
+    assert found == {token_hash: {"host_id": record.id, "token_version": 1}}
     assert list(rig.buckets["agent-tokens"]) == [token_hash]
     assert list(rig.buckets["hosts"]) == [record.id]
     assert actions(rig) == ["enrollment_token.created", "host.enrolled"]
@@ -177,9 +177,7 @@ def test_r20_only_services_enroll_and_find() -> None:
     with pytest.raises(Forbidden):
         rig.ask("enroll", token=new_token(rig), hostname="x", os="", arch="", timezone="UTC")
     with pytest.raises(Forbidden):
-        rig.ask("find_token", token_hash=hash_token(answer["agent_token"]))
-    with pytest.raises(NotFound):
-        rig.ask("find_token", SYSTEM, token_hash="0" * 64)
+        rig.ask("find_tokens", token_hashes=[hash_token(answer["agent_token"])])
 
 
 def test_r19_the_audit_log_says_which_token_admitted_whom() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from libs.common.errors import NotFound
 from libs.common.events.host import SYSTEM, HostModeChanged, HostRecord
 from libs.common.loop.step import Position
 from libs.common.security import hash_token
@@ -29,8 +26,8 @@ def test_after_the_log_was_wiped_the_buckets_are_put_again() -> None:
     restart(rig, {}, again=True)
     assert rig.buckets == before
     assert HostRecord.model_validate_json(rig.buckets["hosts"][gone]).removed
-    found = rig.ask("find_token", SYSTEM, token_hash=hash_token(token))
-    assert found["host_id"] == host_id
+    found = rig.ask("find_tokens", SYSTEM, token_hashes=[hash_token(token)])
+    assert found[hash_token(token)]["host_id"] == host_id
 
 
 def test_r1_an_older_bucket_undoes_nothing() -> None:
@@ -57,8 +54,8 @@ def test_a_new_file_takes_up_hosts_and_tokens_from_the_buckets() -> None:
     restart(fresh, rig.buckets, again=False)
     assert fresh.ask("get_host", host_id=host_id) == rig.ask("get_host", host_id=host_id)
     assert [record.id for record in fresh.ask("list_hosts")] == [host_id]
-    found = fresh.ask("find_token", SYSTEM, token_hash=hash_token(token))
-    assert found == {"host_id": host_id, "token_version": 1}
+    found = fresh.ask("find_tokens", SYSTEM, token_hashes=[hash_token(token)])
+    assert found == {hash_token(token): {"host_id": host_id, "token_version": 1}}
     assert "record_taken_up" in fresh.decisions("registry", host_id)
 
 
@@ -114,8 +111,7 @@ def test_r20_an_ended_token_in_an_old_bucket_is_not_revived() -> None:
     rig.ask("rotate_token", host_id=host_id)
     rig.publish(hello(host_id, "s1", token_version=2))
     restart(rig, stale, again=True)
-    with pytest.raises(NotFound):
-        rig.ask("find_token", SYSTEM, token_hash=hash_token(old))
+    assert rig.ask("find_tokens", SYSTEM, token_hashes=[hash_token(old)]) == {}
 
 
 def test_the_bucket_is_put_before_the_event_of_the_same_fact() -> None:

@@ -87,7 +87,7 @@ def test_r20_each_verb_asks_for_its_role() -> None:
     roles = {name: verb.role for name, verb in verbs.items()}
     assert {name for name, role in roles.items() if role == "viewer"} == {"get_host", "list_hosts"}
     assert {name for name, role in roles.items() if role == "admin"} == {
-        "remove_host", "rotate_token", "enroll", "find_token", "repository",
+        "remove_host", "rotate_token", "enroll", "find_tokens", "repository",
     }  # fmt: skip
     assert len(roles) == 17
 
