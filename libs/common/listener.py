@@ -19,6 +19,9 @@ from libs.common.clock import monotonic_seconds
 from libs.common.errors import SettingsError
 
 BACKLOG = 4096
+ACCEPTS_AT_ONCE = 64
+"""asyncio accepts so many before it looks at anything else: thousands at once, in a storm, would
+leave every other socket of the process without an answer for seconds."""
 BIND_WAIT_SECONDS = 5.0
 STOP_SECONDS = 2
 
@@ -41,13 +44,16 @@ class _Server(uvicorn.Server):
 class Listener:
     """Serves an ASGI application on `host:port` or `[::1]:port`; port 0 picks a free one."""
 
-    def __init__(self, app: Any, listen: str, *, setting: str, ws: Any = "none", **options: Any):
+    def __init__(
+        self, app: Any, listen: str, *, setting: str, ws: Any = "none", http: Any = "h11",
+        **options: Any,
+    ):  # fmt: skip
         """`setting` is the variable that errors name; `options` go to `uvicorn.Config`."""
         self._listen, self._setting = listen, setting
         self._config = uvicorn.Config(
-            app, ws=ws, http="h11", loop="none", lifespan="off", log_config=None, access_log=False,
-            backlog=BACKLOG, server_header=False, date_header=False, proxy_headers=False,
-            timeout_graceful_shutdown=STOP_SECONDS, **options,
+            app, ws=ws, http=http, loop="none", lifespan="off", log_config=None, access_log=False,
+            backlog=ACCEPTS_AT_ONCE, server_header=False, date_header=False, proxy_headers=False,
+            timeout_graceful_shutdown=STOP_SECONDS, log_level="warning", **options,
         )  # fmt: skip
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +73,8 @@ class Listener:
         self._task = asyncio.create_task(self._server.serve(sockets=[sock]))
         while not self._server.started and not self._task.done():
             await asyncio.sleep(0)
+        if self._server.started:
+            sock.listen(BACKLOG)  # The kernel keeps them in the meantime.
 
     async def _bind(self) -> socket.socket:
         deadline = monotonic_seconds() + BIND_WAIT_SECONDS

@@ -25,6 +25,7 @@ from services.gateway.beats import Beats
 from services.gateway.commands import Commands
 from services.gateway.configs import Configs
 from services.gateway.connections import Hub
+from services.gateway.door import AGENT_PATH, Door
 from services.gateway.enroll import Enrollment
 from services.gateway.machine import LISTENING, GatewayMachine
 from services.gateway.measures import Measures
@@ -35,7 +36,6 @@ from services.gateway.sockets import AgentSocket
 
 log = structlog.get_logger()
 
-AGENT_PATH = "/agent/v1"
 GOODBYE_SECONDS = 1.0
 CLOSING_SECONDS = 1.0
 
@@ -69,7 +69,7 @@ class Gateway:
         self._listener = Listener(
             _Front(AgentEndpoint(parts), pages),
             settings.gateway_listen, setting="DORMICE_GATEWAY_LISTEN",
-            ws=AgentSocket, ws_max_size=MAX_FRAME_BYTES, ws_ping_interval=None,
+            http=Door, ws=AgentSocket, ws_max_size=MAX_FRAME_BYTES, ws_ping_interval=None,
             ws_per_message_deflate=False,
         )  # fmt: skip
         self.listening = asyncio.Event()
