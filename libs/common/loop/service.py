@@ -31,6 +31,7 @@ from libs.common.loop.effects import EffectRunner, Effects
 from libs.common.loop.follow import open_log
 from libs.common.loop.inputs import Input, Inputs, Submitted, live_input
 from libs.common.loop.machine import Machine
+from libs.common.loop.rest import Rest
 from libs.common.loop.sender import Sender
 from libs.common.loop.signals import Signals
 from libs.common.loop.step import Effect, StoreFault, Work, faults_of
@@ -66,6 +67,7 @@ class Service:
         self._effects = Effects(effects or {}, self._effect_ended)
         self._inputs = Inputs()
         self._company = Company()
+        self._rest = Rest()
         self._wake = asyncio.Event()
         self._stopping = False
         self._working = False
@@ -263,6 +265,7 @@ class Service:
         try:
             while not self._stopping:
                 await self._sleep()
+                await self._rest.take()
                 if sending.done():
                     sending.result()
                 await self._pass(ahead)
@@ -317,13 +320,11 @@ class Service:
         deadlines: bool = False, catching_up: bool = False,
     ) -> None:  # fmt: skip
         works = [entry.work for entry in inputs]
-        acknowledged, self.sender.acknowledged_row = self.sender.acknowledged_row, 0
+        row, self.sender.acknowledged_row = self.sender.acknowledged_row, 0
+        how: dict[str, Any] = {"now": now, "deadlines": deadlines, "acknowledged_row": row}
         try:
-            step = await self.database.run(
-                lambda _: self._core.step(
-                    messages, works, now=now, deadlines=deadlines, acknowledged_row=acknowledged
-                )
-            )
+            with self._rest.earned_by(len(messages) + len(works)):
+                step = await self.database.run(lambda _: self._core.step(messages, works, **how))
         except StoreFault as error:
             self._inputs.put_back(inputs)
             raise error from None
