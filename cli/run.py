@@ -14,6 +14,7 @@ from libs.common.aio import cancel
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.settings import BusSettings, ask_durable, make_bus, require_durable
 from libs.common.bus.topology import ensure, ensure_readers
+from libs.common.collector import collect_seldom
 from libs.common.errors import NotFound, SettingsError
 from libs.common.logging import configure
 
@@ -59,6 +60,7 @@ async def _run(name: str, own: object, settings: BusSettings, health: HealthSett
     bus.durable = True if settings.require_durable else None
     asking = asyncio.create_task(_learn_durability(bus, settings.nats_monitor_url))
     service = build(name, own, bus)
+    collect_seldom()
     loop = asyncio.get_running_loop()
     stopping: set[asyncio.Task[None]] = set()
 

@@ -23,6 +23,7 @@ from libs.common.bus.embedded import BusNotStarted, EmbeddedServer
 from libs.common.bus.nats import NatsBus
 from libs.common.bus.settings import BusSettings, ask_durable, make_bus, require_durable
 from libs.common.clock import monotonic_seconds
+from libs.common.collector import collect_seldom
 from libs.common.errors import SettingsError, StoreLocked
 from libs.common.logging import configure
 from libs.common.settings import DormiceSettings
@@ -107,6 +108,7 @@ class Up:
         return bus
 
     async def _run(self, when_ready: WhenReady | None) -> None:
+        collect_seldom()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
