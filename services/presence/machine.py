@@ -151,19 +151,14 @@ class PresenceMachine(Machine):
         if record.removed:
             store.forget_host(tx, record)
             return
+        told: dict[str, Any] = {"name": record.name, "always_on": record.always_on,
+                "record_version": record.version}  # fmt: skip
         if host is None:
-            timeline.begin_interval(
-                tx, record.id, record.enrolled_at, Status.NEVER_SEEN, "enrolled"
-            )
-        store.save_host(
-            tx,
-            replace(
-                host or Host(record.id, record.name),
-                name=record.name,
-                always_on=record.always_on,
-                record_version=record.version,
-            ),
-        )
+            timeline.begin_first(tx, record.id, record.enrolled_at, Status.NEVER_SEEN, "enrolled")
+            host = Host(record.id, **told)
+        else:
+            host = replace(host, **told)
+        store.save_host(tx, host)
 
     def on_host_removed(self, tx: Tx, event: HostRemoved) -> None:
         host = store.find_host(tx, event.host_id)

@@ -11,12 +11,17 @@ from services.presence.policy import Gap, Gateway, GatewayState, Interval
 KEEP_TIMELINE = timedelta(days=90)
 
 
-def begin_interval(tx: Tx, host_id: str, at: datetime, state: str, cause: str) -> None:
-    """End the host's last interval at `at` and begin another; drop what is older than we keep."""
+def begin_first(tx: Tx, host_id: str, at: datetime, state: str, cause: str) -> None:
+    """Begin the timeline of a host that has none."""
     tx.db.execute(
         "INSERT INTO interval (host_id, started_at, state, cause) VALUES (?, ?, ?, ?)",
         (host_id, to_micros(at), state, cause),
     )
+
+
+def begin_interval(tx: Tx, host_id: str, at: datetime, state: str, cause: str) -> None:
+    """End the host's last interval at `at` and begin another; drop what is older than we keep."""
+    begin_first(tx, host_id, at, state, cause)
     tx.db.execute(
         "DELETE FROM interval WHERE host_id = ? AND started_at < ?",
         (host_id, to_micros(at - KEEP_TIMELINE)),
