@@ -42,6 +42,7 @@ COMMAND_FILES = (
     "cli.job_commands",
     "cli.system_commands",
     "cli.simulator.commands",
+    "cli.bench.commands",
 )
 
 
