@@ -56,8 +56,8 @@ sim: $(READY)  ## Simulate weeks of a fleet: make sim SEED=7 SEEDS=20
 check-mutants: $(READY)  ## Break each rule in a copy of the code; the tests must notice
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
-bench: $(READY)  ## Measure, and print a table of ratios
-	@$(BIN)/python -m tests.bench
+bench: $(READY)  ## Measure every figure against its limit or a peer: make bench ONLY="pull boot"
+	@$(BIN)/python -m tests.bench $(ONLY)
 
 fmt: $(READY)  ## Format the code
 	@$(BIN)/ruff check --fix $(CODE)

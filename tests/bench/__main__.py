@@ -1,121 +1,87 @@
-"""`make bench`: measure, print a table of ratios to a limit, leave bench.json beside it.
+"""`make bench`: measure, print a table of ratios to a limit or a peer; JSON and a page beside it.
 
-Every figure is the median of three runs with its spread, whatever else this machine does. A spread
-above half of the median is marked: the machine was too noisy to judge.
+    python -m tests.bench                all of it
+    python -m tests.bench pull fleet     some
+
+Exit code 1 if a limit was missed while the machine was calm.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
-from typing import TypeVar
 
 from rich.console import Console
-from rich.table import Table
 
+from libs.common.clock import monotonic_seconds
 from libs.common.logging import configure
-from tests.bench import loop, system
+from tests.bench.benches import BENCHES
+from tests.bench.figure import Bench, Measured
+from tests.bench.noise import Noise
+from tests.bench.report import print_table, write_json, write_page
 
-REPETITIONS = 3
-NOISY = 0.5
-OUTPUT = Path("bench.json")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What was measured, in `unit`; `reach` is the limit, which `more` is better than or not."""
-
-    what: str
-    unit: str
-    runs: list[float]
-    reach: float
-    aim: float
-    more: bool = False
-
-    @property
-    def value(self) -> float:
-        return median(self.runs)
-
-    @property
-    def noisy(self) -> bool:
-        return max(self.runs) - min(self.runs) > NOISY * abs(self.value)
-
-    @property
-    def reached(self) -> bool:
-        return self.value >= self.reach if self.more else self.value <= self.reach
+JSON, PAGE = Path("bench.json"), Path("bench.html")
 
 
-async def main() -> int:
-    configure(level="warning")
-    console = Console()
-    shares, rates = await _loop_shares()
-    console.print("the loop's raw limits, events per second:", rates)
-    figures = [
-        Figure("machine loop ÷ serial sum of its raw limits", "", shares, 0.6, 0.9, more=True),
-        await _measure("`dormice up` ready", "s", system.ready_seconds, 3, 1.5),
-        await _measure("embedded system idle, 10 hosts", "MB", system.idle_megabytes, 250, 150),
-        await _measure("settle end → run frame at the agent, p99", "ms", _settle_p99, 100, 25),
+async def main(names: list[str]) -> int:
+    configure(level="critical")
+    console, noise, found = Console(), Noise(), list[Measured]()
+    unknown = set(names) - {bench.name for bench in BENCHES}
+    if unknown:
+        console.print(f"no such bench: {', '.join(sorted(unknown))}; there is "
+                      f"{', '.join(bench.name for bench in BENCHES)}")  # fmt: skip
+        return 2
+    noise.probe()
+    for bench in BENCHES:
+        if not names or bench.name in names:
+            found += await _measure(bench, noise, console)
+            _write(found, noise)
+    print_table(console, found)
+    console.print(f"written: {JSON}, {PAGE}")
+    return 1 if any(one.quiet and not one.reached for one in found) else 0
+
+
+async def _measure(bench: Bench, noise: Noise, console: Console) -> list[Measured]:
+    started, runs, probes = monotonic_seconds(), [], [noise.probe()]
+    for _ in range(bench.repetitions):
+        runs.append(await _in_folder(bench))
+        probes.append(noise.probe())
+    calm = noise.is_calm(*probes)
+    took = monotonic_seconds() - started
+    console.print(f"{bench.name}: {took:.0f} s{'' if calm else ', the machine is noisy'}")
+    return [
+        Measured(
+            figure,
+            [run[figure.key] for run in runs],
+            [run[figure.peer] for run in runs if figure.peer],
+            calm,
+        )
+        for figure in bench.figures
     ]
-    console.print(_table(figures))
-    _write(figures)
-    console.print(f"written: {OUTPUT}")
-    return 0 if all(figure.reached for figure in figures) else 1
 
 
-def _write(figures: list[Figure]) -> None:
-    OUTPUT.write_text(json.dumps([vars(figure) for figure in figures], indent=1) + "\n")
-
-
-async def _loop_shares() -> tuple[list[float], dict[str, int]]:
-    runs = [await _in_folder(loop.measure) for _ in range(REPETITIONS)]
-    middle = {name: round(median(run[name] for run in runs)) for name in runs[0]}
-    middle.pop("share")
-    return [run["share"] for run in runs], middle
-
-
-async def _settle_p99(folder: Path) -> float:
-    measured = await system.settle_to_run_milliseconds(folder)
-    return quantiles(measured, n=100, method="inclusive")[98]  # never beyond what was seen
-
-
-async def _measure(
-    what: str, unit: str, run: Callable[[Path], Awaitable[float]], reach: float, aim: float
-) -> Figure:
-    return Figure(what, unit, [await _in_folder(run) for _ in range(REPETITIONS)], reach, aim)
-
-
-async def _in_folder(run: Callable[[Path], Awaitable[T]]) -> T:
+async def _in_folder(bench: Bench) -> dict[str, float]:
     folder = Path(tempfile.mkdtemp(prefix="dormice-bench-"))
     try:
-        return await run(folder)
+        return await bench.measure(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _table(figures: list[Figure]) -> Table:
-    table = Table(title="Dormice, median of 3", title_justify="left")
-    for name in ("what", "median", "spread", "reach", "÷ reach", "aim", ""):
-        table.add_column(name, justify="left" if name in ("what", "") else "right")
-    for figure in figures:
-        table.add_row(
-            figure.what,
-            f"{figure.value:.2f} {figure.unit}",
-            f"{min(figure.runs):.2f}-{max(figure.runs):.2f}",
-            f"{figure.reach:g}",
-            f"{figure.value / figure.reach:.2f}",
-            f"{figure.aim:g}",
-            ("reached" if figure.reached else "MISSED") + (", noisy" if figure.noisy else ""),
-        )
-    return table
+def _write(found: list[Measured], noise: Noise) -> None:
+    """After every bench: who stops it keeps what is there."""
+    machine: dict[str, object] = {
+        "cores": os.cpu_count(),
+        "fixed work, fastest ms": round(noise.fastest * 1000),
+        "fixed work, slowest ms": round(max(noise.seconds) * 1000),
+    }
+    write_json(JSON, found, machine)
+    write_page(PAGE, found, machine)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(sys.argv[1:])))

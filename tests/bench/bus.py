@@ -1,0 +1,111 @@
+"""The bus's own figures: our pull loop beside nats-py's, durable publishing beside forgetful."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import nats
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from libs.common.bus import embedded
+from libs.common.bus.base import BATCH
+from libs.common.bus.nats import NatsBus
+from libs.common.clock import monotonic_seconds
+from libs.common.testing.nats import NatsServer
+from tests.bench.loop import EVENTS, hellos
+
+OWN, PEER = "own", "nats-py fetch(500)"
+
+
+async def pull(folder: Path) -> dict[str, float]:
+    """Return events a second of the own pull loop and of nats-py, and their ratio."""
+    server = NatsServer(folder)
+    server.start()
+    try:
+        await server.create_topology()
+        bus = server.bus("gateway")
+        await bus.connect()
+        await _publish(bus)
+        own = await _own(bus)
+        await bus.close()
+        fetched = await _fetched(server)
+    finally:
+        server.stop()
+    return {"own": own, "fetch": fetched, "ratio": own / fetched}
+
+
+async def _own(bus: NatsBus) -> float:
+    reader = await bus.open_reader(1)
+    seen, started = 0, monotonic_seconds()
+    while seen < EVENTS:
+        seen += len(await reader.read(timedelta(seconds=5)))
+    rate = seen / (monotonic_seconds() - started)
+    await reader.close()
+    return rate
+
+
+async def _fetched(server: NatsServer) -> float:
+    client = await nats.connect(
+        server.url, user="gateway", password=server.passwords["gateway"],
+        inbox_prefix=b"_INBOX_gateway",
+    )  # fmt: skip
+    config = ConsumerConfig(ack_policy=AckPolicy.NONE, deliver_policy=DeliverPolicy.ALL)
+    puller = await client.jetstream().pull_subscribe("", stream="EVENTS", config=config)
+    seen, started = 0, monotonic_seconds()
+    while seen < EVENTS:
+        with suppress(NatsTimeout):
+            seen += len(await puller.fetch(500, timeout=5))
+    rate = seen / (monotonic_seconds() - started)
+    await client.close()
+    return rate
+
+
+async def durable(folder: Path) -> dict[str, float]:
+    """Return events a second in atomic batches with and without fsync, and their ratio."""
+    kept = await _publish_on(folder / "durable")
+    with forgetful_servers():
+        lost = await _publish_on(folder / "forgetful")
+    assert "sync_interval" not in (folder / "forgetful" / "nats" / "server.conf").read_text()
+    return {"durable": kept, "forgetful": lost, "ratio": kept / lost}
+
+
+@contextmanager
+def forgetful_servers() -> Iterator[None]:
+    """Servers started within acknowledge before they fsync."""
+    durable_config = embedded.server_config
+
+    def forgetful(*arguments: Any, **named: Any) -> str:
+        return durable_config(*arguments, **named).replace("  sync_interval: always\n", "")
+
+    embedded.server_config = forgetful
+    try:
+        yield
+    finally:
+        embedded.server_config = durable_config
+
+
+async def _publish_on(folder: Path) -> float:
+    server = NatsServer(folder)
+    server.start()
+    try:
+        await server.create_topology()
+        bus = server.bus("gateway")
+        await bus.connect()
+        rate = await _publish(bus)
+        await bus.close()
+        return rate
+    finally:
+        server.stop()
+
+
+async def _publish(bus: NatsBus) -> float:
+    messages = hellos(EVENTS)
+    started = monotonic_seconds()
+    for first in range(0, EVENTS, BATCH):
+        await bus.publish(messages[first : first + BATCH])
+    return EVENTS / (monotonic_seconds() - started)
