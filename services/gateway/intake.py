@@ -20,8 +20,9 @@ from services.gateway.reports import Received, Taken, take_frames
 
 log = structlog.get_logger()
 
-FRAMES_AT_ONCE = 100
-CONNECTIONS_AT_ONCE = 200
+FRAMES_AT_ONCE = 40
+CONNECTIONS_AT_ONCE = 50
+"""Together what a slow machine stores well within the time that a report may wait for."""
 
 
 class Intake:
