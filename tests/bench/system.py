@@ -18,7 +18,7 @@ import psutil
 from libs.common.clock import SystemClock, monotonic_seconds
 from libs.common.testing.fake_agent import FakeAgent
 
-READY_SECONDS = 30
+READY_SECONDS = 120
 SETTLE = timedelta(seconds=1)
 IDLE_HOSTS = 10
 LAPTOPS = 120
