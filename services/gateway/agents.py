@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -146,7 +146,7 @@ class AgentEndpoint:
                 raise try_later("this gateway stops")
             if is_ignored(connection):
                 return False
-            decided = await self._decide(offer)
+            decided = await self._decide(self._as_of_now(connection, offer))
         if isinstance(decided, Refused):
             raise CloseConnection(decided.code, decided.reason)
         if is_ignored(connection):  # A newer one came while this one became durable.
@@ -162,6 +162,12 @@ class AgentEndpoint:
         connection.last_seen = connection.flushed_at = now
         return Offer(session, caller.token, caller.new_hash, hello, connection.offset,
                      connection.address, now)  # fmt: skip
+
+    def _as_of_now(self, connection: Connection, offer: Offer) -> Offer:
+        """A hello may have waited its turn, and the agent could not beat: that is no silence."""
+        now = self._parts.clock.now()
+        connection.last_seen = connection.flushed_at = now
+        return replace(offer, received_at=now)
 
     async def _decide(self, offer: Offer) -> sessions.Accepted | Refused:
         settings = self._parts.settings
