@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
 from libs.common.events.agent import (
     AgentHello,
     AgentOffline,
@@ -9,6 +15,7 @@ from libs.common.events.agent import (
     OfflineReason,
 )
 from libs.common.testing.fake_agent import FakeAgent
+from services.gateway.pacer import Pacer
 from tests.integration.gateway.conftest import World
 
 
@@ -67,3 +74,34 @@ async def test_r3_the_larger_counter_wins(world: World) -> None:
             assert "11" in reason
             await second.heartbeat()
             assert not world.of(AgentOffline)
+
+
+async def test_r3_a_hello_that_waits_its_turn_is_no_silence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held back in a storm for longer than OFFLINE_AFTER, which another host's silence tells."""
+    gateway, pace = await world.start_gateway(), Pacer.turn
+    waits, turn = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def held(pacer: Pacer) -> AsyncIterator[None]:
+        async with pace(pacer):
+            waits.set()
+            await turn.wait()
+            yield
+
+    async with await world.new_agent(gateway) as other:
+        await other.connect()
+        monkeypatch.setattr(Pacer, "turn", held)
+        async with await world.new_agent(gateway, "waiting") as agent:
+            connecting = asyncio.create_task(agent.connect())
+            await waits.wait()
+            await other.heartbeat()
+            await other.abort()
+            await world.wait_event(AgentOffline, other.host_id)
+            turn.set()
+            await connecting
+            await agent.heartbeat()
+            await gateway.service.submit(lambda tx: None)
+            assert world.of(AgentOffline, agent.host_id) == []
+            assert (await agent.heartbeat())["type"] == "beat"
