@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
-from libs.common.errors import DormiceError
-
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -20,8 +18,8 @@ V = TypeVar("V")
 class Batcher(Generic[K, V]):
     """Answers `get(key)` from `ask(keys)`, which is called for at most `most` keys at a time.
 
-    What `ask` leaves out has the answer None. If it raises a DormiceError, so does every `get`
-    that waits: whoever stands further behind would only wait longer for the same.
+    What `ask` leaves out has the answer None. If it raises, so does every `get` that waits: whoever
+    stands further behind would only wait longer for the same.
     """
 
     def __init__(self, ask: Callable[[list[K]], Awaitable[Mapping[K, V]]], most: int) -> None:
@@ -49,7 +47,7 @@ class Batcher(Generic[K, V]):
     async def _answer(self, asked: list[tuple[K, asyncio.Future[V | None]]]) -> None:
         try:
             found = await self._ask(list(dict.fromkeys(key for key, _ in asked)))
-        except DormiceError as error:
+        except Exception as error:  # It is raised at each of those that asked.
             refused, self._waiting = [*asked, *self._waiting], deque()
             for _, future in refused:
                 if not future.done():
