@@ -31,6 +31,10 @@ class NatsServer:
         return host, int(port)
 
     @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    @property
     def passwords(self) -> dict[str, str]:
         return dict(self._server.passwords)
 

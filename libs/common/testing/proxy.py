@@ -1,4 +1,5 @@
-"""A TCP proxy that cuts its connections when told, or in the middle of what the server sends."""
+"""A TCP proxy that cuts its connections when told, or in the middle of what the server sends; it
+can be slow, or refuse."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ class CuttableProxy:
     """Stands between a client and a server.
 
     `cut_after(n)` cuts every connection once the server has sent `n` bytes more; the next one
-    goes through untouched.
+    goes through untouched. While `delay_seconds` is set every chunk of at most 64 KiB waits so
+    long, in both directions; while `refuses` is set new connections are broken at once.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -20,12 +22,17 @@ class CuttableProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._left: int | None = None
         self.cuts = 0
+        self.delay_seconds = 0.0
+        self.refuses = False
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
-        return f"nats://127.0.0.1:{port}"
+        return f"nats://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -48,10 +55,14 @@ class CuttableProxy:
         self._left = byte_count
 
     def heal(self) -> None:
-        """Forget a cut that has not come yet."""
+        """Forget a cut that has not come yet, be fast and let everyone in."""
         self._left = None
+        self.delay_seconds, self.refuses = 0.0, False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.transport.abort()
+            return
         try:
             up_reader, up_writer = await asyncio.open_connection(*self._target)
         except OSError:
@@ -68,6 +79,8 @@ class CuttableProxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
+                if self.delay_seconds:
+                    await asyncio.sleep(self.delay_seconds)
                 if counted and self._left is not None:
                     data, more = data[: self._left], len(data) >= self._left
                     self._left -= len(data)

@@ -1,0 +1,41 @@
+"""How large and how fast the world of `make chaos` is.
+
+Every threshold is scaled by configuration, so that each rule is met many times in a few minutes.
+"""
+
+from __future__ import annotations
+
+SERVERS = 80
+LAPTOPS = 120
+BROKEN = 8
+"""Laptops whose backups fail after the first: awake, in sight, and stale."""
+FLIPPED = 12
+"""Hosts whose mode an operator changes all the time."""
+
+HEARTBEAT_SECONDS = 1.0
+OFFLINE_SECONDS = 6.0
+FLOOR_SECONDS = 12.0
+STALE_SECONDS = 75.0
+SETTLE_SECONDS = 3.0
+AUTONOMY_SECONDS = 10.0
+
+SETTINGS = {
+    "DORMICE_HEARTBEAT_INTERVAL": f"{HEARTBEAT_SECONDS:g}s",
+    "DORMICE_OFFLINE_AFTER": f"{OFFLINE_SECONDS:g}s",
+    "DORMICE_AGENT_OFFLINE_FLOOR": f"{FLOOR_SECONDS:g}s",
+    "DORMICE_STALE_AFTER": f"{STALE_SECONDS:g}s",
+    "DORMICE_CATCHUP_SETTLE": f"{SETTLE_SECONDS:g}s",
+    "DORMICE_PENDING_RETRY": "1s",
+    "DORMICE_PENDING_RETRY_CAP": "5s",
+    "DORMICE_ALLOW_TARGETS": "127.0.0.0/8",
+    "DORMICE_ADMIN_PASSWORD": "chaos-chaos-chaos",
+}
+
+MINUTES = 4.0
+START_SECONDS = 60.0
+CALM_SECONDS = 110.0
+"""How long everything may take, after the last fault, to be as the rules want it."""
+AGREEMENT_SECONDS = 5.0
+"""For how long it must stay so."""
+TROUBLE_SHARE = 0.55
+"""The part of the whole time in which faults happen, in the default run."""
