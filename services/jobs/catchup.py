@@ -16,9 +16,10 @@ from libs.common.runs import run_id
 from services.jobs import hosts, policy, store
 from services.jobs.ends import tell_finished
 from services.jobs.hosts import Host
-from services.jobs.ledger import abandon, create, serve_soon, undeliver
+from services.jobs.ledger import abandon, attempts_of, create, serve_soon, undeliver
 from services.jobs.policy import CatchupMove
 from services.jobs.records import Cause, Job
+from services.jobs.store import Fire
 
 _OF_A_PAIR = frozenset(
     {
@@ -40,7 +41,8 @@ def on_requested(tx: Tx, event: CatchupRequested) -> None:
         return
     fire_time = event.fire_time.replace(second=0, microsecond=0)
     run = run_id(event.host_id, event.schedule_id, event.source_group_id, fire_time)
-    attempts = store.attempts(tx, run)
+    fire = Fire(event.host_id, event.schedule_id, event.source_group_id, fire_time)
+    attempts = attempts_of(tx, run, fire)
     move, job = policy.decide_catchup(attempts)
     tx.decide(event.host_id, "catchup_met", f"catch-up: {move.value}", rule="R15",
               arm_id=event.arm_id, run_id=run, attempts=len(attempts))  # fmt: skip

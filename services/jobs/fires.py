@@ -11,7 +11,7 @@ from libs.common.runs import job_id as id_of_attempt
 from libs.common.runs import run_id
 from services.jobs import hosts, policy, store
 from services.jobs.hosts import Host
-from services.jobs.ledger import create
+from services.jobs.ledger import attempts_of, create
 from services.jobs.policy import FireVerdict
 from services.jobs.records import Cause, Job
 from services.jobs.store import Fire
@@ -74,16 +74,7 @@ def judge_fires(tx: Tx, host: Host) -> None:
 
 
 def _has_attempts(tx: Tx, fire: Fire) -> bool:
-    """Say whether the fire's run is known. A job that a hello listed as running had only its id:
-    the fire that it belongs to gives it its run."""
-    run = _run(fire)
-    listed = store.find_job(tx, id_of_attempt(run, 1))
-    if listed is not None and listed.run_id is None and listed.host_id == fire.host_id:
-        store.update_job(
-            tx, listed.job_id, run_id=run, schedule_id=fire.schedule_id,
-            source_group_id=fire.source_group_id, fire_time=fire.fire_time,
-        )  # fmt: skip
-    return listed is not None or bool(store.attempts(tx, run))
+    return bool(attempts_of(tx, _run(fire), fire))
 
 
 def _run(fire: Fire) -> str:

@@ -12,9 +12,11 @@ from libs.common.events.host import SYSTEM, Audit
 from libs.common.events.job import JobAbandoned, JobRequested, JobStatus, JobUndeliverable
 from libs.common.loop.tx import Tx
 from libs.common.protocol import Cancel, Frame
+from libs.common.runs import job_id as id_of_attempt
 from services.jobs import store
 from services.jobs.hosts import Host
 from services.jobs.records import Job
+from services.jobs.store import Fire
 
 SERVE = "serve"
 ANSWER = "answer"
@@ -58,6 +60,20 @@ def create(tx: Tx, job: Job, *, pending: bool) -> None:
         )
     )
     serve_soon(tx, job.host_id)
+
+
+def attempts_of(tx: Tx, run: str, fire: Fire) -> list[Job]:
+    """Return the attempts at the run of a fire, first to last.
+
+    A job that a hello listed as running had only its id: who asks for its run gives it its run.
+    """
+    listed = store.find_job(tx, id_of_attempt(run, 1))
+    if listed is not None and listed.run_id is None and listed.host_id == fire.host_id:
+        store.update_job(
+            tx, listed.job_id, run_id=run, schedule_id=fire.schedule_id,
+            source_group_id=fire.source_group_id, fire_time=fire.fire_time,
+        )  # fmt: skip
+    return store.attempts(tx, run)
 
 
 def command(tx: Tx, host: Host, key: str, frame: Frame) -> None:

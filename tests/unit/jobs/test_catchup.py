@@ -72,6 +72,19 @@ def test_r15_a_run_that_succeeded_gets_no_attempt_and_the_arm_hears_of_it() -> N
     assert (restated.job_id, restated.arm_id) == (FIRST, "S1")
 
 
+def test_r15_a_run_that_the_hello_listed_by_its_id_alone_is_joined() -> None:
+    """The agent began it alone; the request was on its way when the agent came back."""
+    world = laptop()
+    world.hello("S2", running=(FIRST,))
+    world.request("S1")
+    world.synced()
+    assert world.run_ids() == []
+    world.finish(FIRST)
+    finished = world.last(JobFinished)
+    assert (finished.job_id, finished.arm_id, finished.attempt) == (FIRST, "S1", 1)
+    assert finished.source_group_id == "g1"
+
+
 def test_r15_an_attempt_under_way_is_joined() -> None:
     world = laptop()
     world.fire()
