@@ -18,7 +18,7 @@ from libs.common.logging import configure
 from tests.chaos import run
 from tests.chaos.deployment import Missing, check_tools
 from tests.chaos.figures import CALM_SECONDS, MINUTES, TROUBLE_SHARE
-from tests.chaos.oracle import newest_first
+from tests.chaos.oracle import by_kind
 from tests.chaos.plan import Kind, Plan, make_plan
 
 STARTED = monotonic_seconds()
@@ -86,7 +86,7 @@ def _conclude(plan: Plan, minutes: float, wrong: list[str]) -> int:
         return 0
     print(f"\nseed {plan.seed}: {len(wrong)} disagreements; again: "
           f"make chaos SEED={plan.seed} MINUTES={minutes:g}")  # fmt: skip
-    print(*(f"  - {what}" for what in newest_first(wrong)), sep="\n")
+    print(*(f"  - {what}" for what in by_kind(wrong)), sep="\n")
     return 1
 
 

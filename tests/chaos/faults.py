@@ -6,27 +6,32 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from libs.common.clock import SystemClock
 from tests.chaos.deployment import Deployment
 from tests.chaos.plan import BUS, Fault, Kind, Plan
 from tests.chaos.receiver import Receiver
 
 Say = Callable[[str], None]
+Span = tuple[datetime, datetime]
 NOTIFY = "notify"
+SKEW_MARGIN = timedelta(seconds=5)
 GRACE_SECONDS = 8.0
 """A start that met the full disk may end so long after there is room again."""
 
 
 @dataclass
 class Faults:
-    """`done` counts by kind and target what was injected; `broken` is what a fault itself saw."""
+    """`done` counts by kind and target what was injected; `broken` is what a fault itself saw;
+    `skewed` are the times in which a service had a wrong clock."""
 
     deployment: Deployment
     receiver: Receiver
     say: Say
     done: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
-    skewed: float = 0.0
+    skewed: list[Span] = field(default_factory=list)
     _turns: dict[tuple[Kind, str], asyncio.Lock] = field(default_factory=dict)
 
     async def inflict(self, plan: Plan) -> None:
@@ -85,10 +90,11 @@ class Faults:
         process.may_refuse = False
 
     async def _jump(self, fault: Fault) -> None:
-        self.skewed = max(self.skewed, abs(fault.amount))
+        begun = SystemClock().now() - SKEW_MARGIN
         self.deployment.set_clock(fault.amount)
         await asyncio.sleep(fault.length)
         self.deployment.set_clock(0.0)
+        self.skewed.append((begun, SystemClock().now() + SKEW_MARGIN))
 
     async def _start_second(self, fault: Fault) -> None:
         self.broken += await self.deployment.processes[fault.target].refuse_second()

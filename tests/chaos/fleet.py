@@ -17,7 +17,7 @@ from tests.chaos.agent import ChaosAgent
 from tests.chaos.api import FRESH, Api, Refused, Unknown
 from tests.chaos.figures import BROKEN, FLIPPED, LAPTOPS, SERVERS
 
-AT_ONCE = 20
+AT_ONCE = 50
 LATE_SECONDS = 45.0
 """A call that was not answered may still be carried out so late: its service was stopped."""
 TICK_SECONDS = 0.5

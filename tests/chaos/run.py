@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from libs.common.aio import cancel
@@ -83,7 +82,8 @@ async def trouble(world: World) -> None:
 async def calm_down(world: World) -> list[str]:
     """Wait until all is as the rules want it, and stays so; return what is not in time."""
     loop = asyncio.get_running_loop()
-    oracle, end = await _oracle(world), loop.time() + CALM_SECONDS
+    end = loop.time() + CALM_SECONDS
+    oracle = await _oracle(world, end)
     agreed_since: float | None = None
     while True:
         opinion = await _look(world, oracle)
@@ -96,9 +96,12 @@ async def calm_down(world: World) -> list[str]:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _oracle(world: World) -> Oracle:
-    skew = timedelta(seconds=world.faults.skewed)
-    return Oracle(world.fleet.agents, world.fleet.modes, SystemClock().now(), skew)
+async def _oracle(world: World, latest: float) -> Oracle:
+    """Calm begins when everything is ready again."""
+    while await world.deployment.not_ready() and asyncio.get_running_loop().time() < latest:
+        await asyncio.sleep(LOOK_SECONDS)
+    skewed = world.faults.skewed
+    return Oracle(world.fleet.agents, world.fleet.modes, SystemClock().now(), skewed)
 
 
 async def _look(world: World, oracle: Oracle) -> Opinion:
