@@ -9,7 +9,7 @@ WORKERS ?= 2
 CODE := libs services agent cli tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check style test-browser test-deploy fuzz sim check-mutants bench fmt lock clean
+.PHONY: help setup run demo test check style test-browser test-deploy fuzz sim chaos check-mutants bench fmt lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ demo: $(READY)  ## Watch a fleet live through four weeks in under three minutes
 	@$(BIN)/dormice demo
 
 test: $(READY)  ## Run every test that needs no Docker engine, two files at a time
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/deploy --ignore=tests/bench
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/deploy --ignore=tests/chaos --ignore=tests/bench
 
 check: style test  ## What CI runs: style, types, imports, tests
 
@@ -55,6 +55,8 @@ sim: $(READY)  ## Simulate weeks of a fleet: make sim SEED=7 SEEDS=20
 
 check-mutants: $(READY)  ## Break each rule in a copy of the code; the tests must notice
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
+chaos: $(READY)  ## Real processes, real faults: make chaos SEED=7 MINUTES=4; as root
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),0) --minutes $(or $(MINUTES),4)
 
 bench: $(READY)  ## Measure every figure against its limit or a peer: make bench ONLY="pull boot"
 	@$(BIN)/python -m tests.bench $(ONLY)

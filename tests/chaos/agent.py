@@ -69,6 +69,10 @@ class ChaosAgent(FakeAgent):
     def is_connected(self) -> bool:
         return self.ledger.connected_at is not None
 
+    @property
+    def is_configured(self) -> bool:
+        return any(one["id"] == self.schedule_id for one in self.config.get("schedules", ()))
+
     def wake(self) -> None:
         if self._life is None:
             due = SystemClock().now() + AUTONOMY
@@ -220,7 +224,7 @@ class ChaosAgent(FakeAgent):
         if not self.is_awake:
             return
         minute = now.replace(second=0, microsecond=0)
-        if before < minute and minute.minute % self.every_minutes == 0 and self.config_version:
+        if before < minute and minute.minute % self.every_minutes == 0 and self.is_configured:
             self._fire(minute, now)
         due = [each for each in self._waiting.values() if each.due_at <= now]
         if due and self.busy is None:

@@ -21,6 +21,7 @@ AT_ONCE = 50
 LATE_SECONDS = 45.0
 """A call that was not answered may still be carried out so late: its service was stopped."""
 TICK_SECONDS = 0.5
+CONFIGURED_SECONDS = 60.0
 
 
 class Fleet:
@@ -86,6 +87,12 @@ class Fleet:
             agent.schedule_id = (await api.ask("POST", f"{path}/schedules", schedule))["id"]
             self.agents.append(agent)
 
+    async def wait_configured(self) -> None:
+        """Return once every agent is connected and knows its schedule."""
+        async with asyncio.timeout(CONFIGURED_SECONDS):
+            while not all(agent.is_configured for agent in self.agents):
+                await asyncio.sleep(TICK_SECONDS)
+
     # -- living ------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -147,8 +154,8 @@ class Fleet:
             try:
                 await act(api, self._random.choice(flipped) if act == self._flip else agent)
                 self.counts["operator: done"] += 1
-            except Unknown:
-                self.counts["operator: nobody knows"] += 1
+            except Unknown as unknown:
+                self.counts[f"operator: nobody knows ({str(unknown)[:70]})"] += 1
             except Refused as refusal:
                 self._note_refusal(refusal)
 

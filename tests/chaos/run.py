@@ -53,8 +53,10 @@ async def world_of(plan: Plan, folder: Path, say: Say) -> AsyncIterator[World]:
         channel = {"name": "pager", "kind": "webhook", "config": {"url": receiver.url}}
         await api.ask("POST", "/channels", channel)
         await fleet.enroll(deployment.gateway, api)
-        fleet.start()
         say(f"{len(fleet.agents)} agents are enrolled")
+        await fleet.wait_configured()
+        fleet.start()
+        say("every agent has its configuration")
         faults = Faults(deployment, receiver, say)
         yield World(plan, say, deployment, fleet, receiver, faults, api)
     finally:
@@ -93,7 +95,14 @@ async def calm_down(world: World) -> list[str]:
             return []
         if now > end:
             return opinion.wrong + opinion.undecided
+        _say_progress(world, opinion)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _say_progress(world: World, opinion: Opinion) -> None:
+    if not opinion.agrees:
+        first = (opinion.wrong + opinion.undecided)[0][:110]
+        world.say(f"{len(opinion.wrong)} wrong, {len(opinion.undecided)} undecided; first: {first}")
 
 
 async def _oracle(world: World, latest: float) -> Oracle:
@@ -118,7 +127,8 @@ async def _look(world: World, oracle: Oracle) -> Opinion:
 
 
 async def final_log(world: World) -> Log:
-    """Read the log to its end, past every proxy."""
+    """Read the log to its end, past every proxy, when no agent has anything more to say."""
+    await world.fleet.die()
     bus = world.deployment.nats.bus("ui")
     await bus.connect()
     try:
