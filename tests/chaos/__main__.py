@@ -44,7 +44,7 @@ def main() -> int:
     plan = make_plan(given.seed, max(minutes * TROUBLE_SHARE, minutes - CALM_SECONDS - 30))
     folder = Path(tempfile.mkdtemp(prefix="dormice-chaos-"))
     try:
-        wrong = asyncio.run(chaos(plan, folder))
+        wrong = asyncio.run(chaos(plan, folder, keep=given.keep))
     finally:
         if not given.keep:
             shutil.rmtree(folder)
@@ -52,12 +52,12 @@ def main() -> int:
     return _conclude(plan, given.minutes, wrong)
 
 
-async def chaos(plan: Plan, folder: Path) -> list[str]:
+async def chaos(plan: Plan, folder: Path, *, keep: bool) -> list[str]:
     """Return what disagrees."""
     print(f"seed {plan.seed}: {len(plan.faults)} faults in {plan.seconds:.0f} s; the clock of "
           f"{plan.clock} jumps, small disks: {', '.join(plan.disks)}")  # fmt: skip
     print(*plan.faults, sep="\n")
-    async with run.world_of(plan, folder, say) as world:
+    async with run.world_of(plan, folder, say, keep=keep) as world:
         await run.trouble(world)
         say("the faults are over")
         wrong = await run.calm_down(world)

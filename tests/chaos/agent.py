@@ -24,7 +24,7 @@ from libs.common.testing.fake_agent import FakeAgent
 from tests.chaos.figures import AUTONOMY_SECONDS, HEARTBEAT_SECONDS
 from tests.chaos.ledger import Execution, Ledger
 
-SILENCE_SECONDS = 5 * HEARTBEAT_SECONDS
+SILENCE_SECONDS = 2.5 * HEARTBEAT_SECONDS
 AUTONOMY = timedelta(seconds=AUTONOMY_SECONDS)
 MINUTE = timedelta(minutes=1)
 BROKEN_LINE = (OSError, EOFError, WebSocketException, TimeoutError, NoSuchFrame)

@@ -20,15 +20,16 @@ import httpx
 
 from cli.services import NAMES
 from libs.common.testing.nats import NatsServer
-from libs.common.testing.proxy import CuttableProxy
 from tests.chaos.disk import SmallDisk
 from tests.chaos.figures import SETTINGS, START_SECONDS
+from tests.chaos.lines import Lines
 from tests.chaos.plan import AGENTS, Plan
 from tests.chaos.process import Process
 
 PORTS = range(20000, 32000)
 """Below those that outgoing connections take, so that nobody is on them after a kill."""
 LOOK_SECONDS = 0.2
+HERE = "127.0.0.1"
 
 
 class Missing(AssertionError):
@@ -52,12 +53,12 @@ def _faketime_libraries() -> list[Path]:
 class Deployment:
     """Everything that is not an agent, a person or a receiver."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
-        self.folder, self.plan = folder, plan
+    def __init__(self, folder: Path, plan: Plan, *, keep: bool) -> None:
+        self.folder, self.plan, self.keep = folder, plan, keep
         self.nats = NatsServer(folder / "bus")
         self.nats_turn = asyncio.Lock()
         self.disks = {name: SmallDisk(folder / name) for name in plan.disks}
-        self.proxies: dict[str, CuttableProxy] = {}
+        self.lines = Lines({})
         self.processes: dict[str, Process] = {}
         self.clock_file = folder / "clock"
         self._ports = _free_ports(len(NAMES) + 1)
@@ -71,10 +72,10 @@ class Deployment:
             disk.mount()
         self.nats.start()
         await self.nats.create_topology()
-        for name in NAMES:
-            self.proxies[name] = CuttableProxy(*self.nats.address)
-        self.proxies[AGENTS] = CuttableProxy("127.0.0.1", self.ports["gateway"])
-        await asyncio.gather(*(proxy.start() for proxy in self.proxies.values()))
+        self.lines = Lines(
+            dict.fromkeys(NAMES, self.nats.address) | {AGENTS: (HERE, self.ports["gateway"])}
+        )
+        await self.lines.start()
         for name in NAMES:
             await self._start_service(name)
         async with asyncio.timeout(START_SECONDS):
@@ -91,9 +92,9 @@ class Deployment:
         await self.processes[name].start()
 
     def _environment(self, name: str, password: Path) -> Mapping[str, str]:
-        own = f"127.0.0.1:{self.ports[name]}"
+        own, bus = f"{HERE}:{self.ports[name]}", f"nats://{HERE}:{self.lines.ports[name]}"
         env = SETTINGS | {
-            "DORMICE_NATS_URL": self.proxies[name].url, "DORMICE_NATS_USER": name,
+            "DORMICE_NATS_URL": bus, "DORMICE_NATS_USER": name,
             "DORMICE_NATS_PASSWORD_FILE": str(password), "DORMICE_HEALTH_LISTEN": own,
             "DORMICE_UI_LISTEN": f"127.0.0.1:{self.ports['ui']}",
             "DORMICE_GATEWAY_LISTEN": f"127.0.0.1:{self.ports['gateway']}",
@@ -116,10 +117,9 @@ class Deployment:
         for process in self.processes.values():
             await process.end()
         await asyncio.to_thread(self.nats.kill)
-        for proxy in self.proxies.values():
-            await proxy.stop()
+        await self.lines.stop()
         for disk in self.disks.values():
-            disk.unmount()
+            disk.unmount(keep=self.keep)
 
     # -- where things are --------------------------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Deployment:
     @property
     def gateway(self) -> str:
         """Where agents dial: through the proxy."""
-        return f"http://127.0.0.1:{self.proxies[AGENTS].port}"
+        return f"http://127.0.0.1:{self.lines.ports[AGENTS]}"
 
     @property
     def admin_token(self) -> str:

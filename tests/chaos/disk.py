@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -22,7 +23,10 @@ class SmallDisk:
             ["mount", "-t", "tmpfs", "-o", options, "none", str(self.folder)], check=True
         )
 
-    def unmount(self) -> None:
+    def unmount(self, *, keep: bool) -> None:
+        """With `keep` what lies on it is copied to a folder beside it."""
+        if keep:
+            shutil.copytree(self.folder, self.folder.with_suffix(".kept"))
         subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
     def fill(self) -> None:

@@ -68,17 +68,14 @@ class Faults:
         await self.deployment.restart_bus(fault.length)
 
     async def _cut(self, fault: Fault) -> None:
-        proxy = self.deployment.proxies[fault.target]
-        proxy.refuses = bool(fault.length)
-        proxy.cut()
+        self.deployment.lines.cut(fault.target, refuse=bool(fault.length))
         await asyncio.sleep(fault.length)
-        proxy.heal()
+        self.deployment.lines.heal(fault.target)
 
     async def _slow(self, fault: Fault) -> None:
-        proxy = self.deployment.proxies[fault.target]
-        proxy.delay_seconds = fault.amount
+        self.deployment.lines.slow(fault.target, fault.amount)
         await asyncio.sleep(fault.length)
-        proxy.heal()
+        self.deployment.lines.heal(fault.target)
 
     async def _fill_disk(self, fault: Fault) -> None:
         disk, process = self.deployment.disks[fault.target], self.deployment.processes[fault.target]

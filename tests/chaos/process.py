@@ -17,7 +17,13 @@ from libs.common.aio import cancel
 from libs.common.bus import child_shim
 
 AGAIN_SECONDS = 1.0
-REFUSED_SECONDS = 40.0
+REFUSED_SECONDS = 60.0
+NO_LISTENERS = {
+    "DORMICE_HEALTH_LISTEN": "",
+    "DORMICE_UI_LISTEN": "127.0.0.1:0",
+    "DORMICE_GATEWAY_LISTEN": "127.0.0.1:0",
+}
+"""Of a second instance: it shall meet the first at their file, not at their port."""
 
 
 class Process:
@@ -35,10 +41,10 @@ class Process:
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:
-        self._process = await self._spawn(self.stderr)
+        self._process = await self._spawn(self.stderr, self._env)
         self._watcher = asyncio.create_task(self._watch())
 
-    async def _spawn(self, stderr: Path) -> asyncio.subprocess.Process:
+    async def _spawn(self, stderr: Path, env: dict[str, str]) -> asyncio.subprocess.Process:
         """It dies with this process, however that dies."""
         read_fd, write_fd = os.pipe()
         shim = (sys.executable, "-I", "-S", child_shim.__file__, str(os.getpid()), str(read_fd))
@@ -46,7 +52,7 @@ class Process:
                    "--log-level", "warning")  # fmt: skip
         with stderr.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                *shim, *command, env=self._env, stdout=errors, stderr=errors, pass_fds=(read_fd,)
+                *shim, *command, env=env, stdout=errors, stderr=errors, pass_fds=(read_fd,)
             )
         os.close(read_fd)
         os.close(write_fd)
@@ -59,7 +65,7 @@ class Process:
             if not self.may_refuse:
                 self.ended_by_itself.append(f"{self.service} ended with {code}: {self.last_words}")
             await asyncio.sleep(AGAIN_SECONDS)
-            self._process = await self._spawn(self.stderr)
+            self._process = await self._spawn(self.stderr, self._env)
 
     @property
     def last_words(self) -> str:
@@ -101,7 +107,7 @@ class Process:
         async with self.turn:
             said = self.stderr.with_suffix(".second")
             said.unlink(missing_ok=True)
-            second = await self._spawn(said)
+            second = await self._spawn(said, self._env | NO_LISTENERS)
             try:
                 async with asyncio.timeout(REFUSED_SECONDS):
                     code = await second.wait()
@@ -110,5 +116,5 @@ class Process:
                 await second.wait()
                 return [f"a second {self.service} on the same file was not refused"]
             lines = said.read_text().strip().splitlines()
-            good = code == 1 and len(lines) == 1 and "in use" in lines[0]
+            good = code == 1 and len(lines) == 1 and "is in use by another process" in lines[0]
             return [] if good else [f"a second {self.service} ended with {code}, saying {lines}"]

@@ -41,9 +41,9 @@ class World:
 
 
 @asynccontextmanager
-async def world_of(plan: Plan, folder: Path, say: Say) -> AsyncIterator[World]:
+async def world_of(plan: Plan, folder: Path, say: Say, *, keep: bool) -> AsyncIterator[World]:
     """Start all of it; end all of it, whatever happened."""
-    deployment, fleet, receiver = Deployment(folder, plan), Fleet(plan.seed), Receiver()
+    deployment, fleet, receiver = Deployment(folder, plan, keep=keep), Fleet(plan.seed), Receiver()
     api: Api | None = None
     try:
         await receiver.start()

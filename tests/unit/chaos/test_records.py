@@ -86,7 +86,7 @@ async def test_r7_raises_and_ends_take_turns(events: Sequence[Event], wrong: int
     assert len(judge(logged(*events), an_agent())) == wrong
 
 
-@pytest.mark.parametrize(("silence", "wrong"), [(13, 0), (10, 0), (8, 1), (0, 1)])
+@pytest.mark.parametrize(("silence", "wrong"), [(15, 0), (10, 0), (8, 1), (0, 1)])
 async def test_r5_nobody_is_told_of_who_was_answered(silence: int, wrong: int) -> None:
     agent = an_agent()
     agent.ledger.answered = [START - SECOND * silence, START + SECOND]
