@@ -55,6 +55,7 @@ class ChaosAgent(FakeAgent):
         self._waiting: dict[str, Waiting] = {}
         self._looked_at = SystemClock().now()
         self._heard = 0.0
+        self._spoke = False
         self._fresh = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
@@ -116,12 +117,15 @@ class ChaosAgent(FakeAgent):
             await asyncio.sleep(self.random.uniform(0.2, 1.5))
 
     def _note_left(self) -> None:
-        if self.ledger.connected_at is not None:
+        """A hello that was not welcomed in time may count all the same."""
+        if self._spoke:
             self.ledger.connected_at, self.ledger.left_at = None, SystemClock().now()
+        self._spoke = False
 
     async def _hold_session(self) -> None:
         """Dial, say hello, and return once the line is broken or silent."""
         await self.dial()
+        self._spoke = True
         await self.hello()
         self.welcome = await self.wait_for("welcome")
         self.ledger.connected_at = SystemClock().now()

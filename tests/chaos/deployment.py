@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -148,6 +149,20 @@ class Deployment:
         except httpx.HTTPError as error:
             return f"{name}: /readyz {error!r}"
         return "" if answer.status_code == 200 else f"{name}: /readyz {answer.text}"
+
+    async def backlog(self) -> dict[str, int]:
+        """Return how many decided events of which service are not on the bus yet; -1: unknown."""
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            counts = await asyncio.gather(*(self._waiting(client, name) for name in NAMES))
+        return {name: count for name, count in zip(NAMES, counts, strict=True) if count}
+
+    async def _waiting(self, client: httpx.AsyncClient, name: str) -> int:
+        try:
+            text = (await client.get(f"http://{HERE}:{self.ports[name]}/metrics")).text
+        except httpx.HTTPError:
+            return -1
+        found = re.search(r"^dormice_outbox_waiting\S* (\d+)", text, re.MULTILINE)
+        return int(found[1]) if found else -1
 
     # -- the bus -----------------------------------------------------------------------------------
 

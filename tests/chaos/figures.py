@@ -32,9 +32,12 @@ SETTINGS = {
 }
 
 MINUTES = 4.0
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 CALM_SECONDS = 110.0
 """How long everything may take, after the last fault, to be as the rules want it."""
+DRAIN_SECONDS = 240.0
+"""How long everything may take to be ready and to have said what was decided. It takes seconds,
+unless the machine does something else."""
 AGREEMENT_SECONDS = 5.0
 """For how long it must stay so."""
 TROUBLE_SHARE = 0.55

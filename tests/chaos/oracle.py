@@ -120,7 +120,7 @@ class Oracle:
         if not (self._is_dated_well(left) and self._is_dated_well(answered[-1])):
             return
         shown = datetime.fromisoformat(host["last_seen_at"])
-        early, late = answered[-1] - EXACT, left + MARGIN
+        early, late = answered[-1] - EXACT, left + EXACT
         opinion.expect(early <= shown <= late, f"R18: {agent.hostname} was heard at "
                        f"{answered[-1]}, left at {left}, and was seen at {shown}")  # fmt: skip
 

@@ -17,7 +17,9 @@ from libs.common.aio import cancel
 from libs.common.bus import child_shim
 
 AGAIN_SECONDS = 1.0
-REFUSED_SECONDS = 60.0
+REFUSED_SECONDS = 120.0
+OPEN_SECONDS = 120.0
+LOOK_SECONDS = 0.1
 NO_LISTENERS = {
     "DORMICE_HEALTH_LISTEN": "",
     "DORMICE_UI_LISTEN": "127.0.0.1:0",
@@ -102,9 +104,27 @@ class Process:
                 stopped.send_signal(signal.SIGCONT)
         return stopped.returncode is None
 
+    async def _wait_open(self) -> None:
+        """Return once it has its file. Raises: TimeoutError."""
+        async with asyncio.timeout(OPEN_SECONDS):
+            while not self._holds_lock():
+                await asyncio.sleep(LOOK_SECONDS)
+
+    def _holds_lock(self) -> bool:
+        """The kernel knows; to try the lock would be in the way of who takes it."""
+        path = self.data / f"{self.service}.db.lock"
+        inode = f":{path.stat().st_ino}" if path.exists() else None
+        held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+        return inode is not None and any(
+            fields[1] == "FLOCK" and fields[4] == str(self._process.pid)
+            and fields[5].endswith(inode)
+            for fields in held
+        )  # fmt: skip
+
     async def refuse_second(self) -> list[str]:
         """Start a second one on the same file; return what is wrong with how it refuses."""
         async with self.turn:
+            await self._wait_open()
             said = self.stderr.with_suffix(".second")
             said.unlink(missing_ok=True)
             second = await self._spawn(said, self._env | NO_LISTENERS)

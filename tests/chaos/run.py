@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from libs.common.clock import SystemClock
 from tests.chaos.api import Api, Unknown
 from tests.chaos.deployment import Deployment
 from tests.chaos.faults import Faults, Say
-from tests.chaos.figures import AGREEMENT_SECONDS, CALM_SECONDS
+from tests.chaos.figures import AGREEMENT_SECONDS, CALM_SECONDS, DRAIN_SECONDS
 from tests.chaos.fleet import Fleet
 from tests.chaos.messages import count_repeats, judge_messages, untold_ends
 from tests.chaos.observed import Log, look, read_log
@@ -24,6 +25,8 @@ from tests.chaos.receiver import Receiver
 from tests.chaos.records import judge_log
 
 LOOK_SECONDS = 2.0
+FEW = 5
+"""So many events wait while agents work."""
 JUDGES_OF_SILENCE = ("gateway", "alerting", "presence")
 
 
@@ -84,8 +87,10 @@ async def trouble(world: World) -> None:
 async def calm_down(world: World) -> list[str]:
     """Wait until all is as the rules want it, and stays so; return what is not in time."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + CALM_SECONDS
-    oracle = await _oracle(world, end)
+    late = await _drain(world)
+    if late:
+        return late
+    oracle, end = _oracle(world), loop.time() + CALM_SECONDS
     agreed_since: float | None = None
     while True:
         opinion = await _look(world, oracle)
@@ -105,12 +110,25 @@ def _say_progress(world: World, opinion: Opinion) -> None:
         world.say(f"{len(opinion.wrong)} wrong, {len(opinion.undecided)} undecided; first: {first}")
 
 
-async def _oracle(world: World, latest: float) -> Oracle:
-    """Calm begins when everything is ready again."""
-    while await world.deployment.not_ready() and asyncio.get_running_loop().time() < latest:
+async def _drain(world: World) -> list[str]:
+    """Return once everything is ready and said what it decided; else what is not in time."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + DRAIN_SECONDS
+    while True:
+        late = await world.deployment.not_ready()
+        backlog = await world.deployment.backlog()
+        if not late and all(0 <= count <= FEW for count in backlog.values()):
+            world.say("every service is ready and has nothing more to say")
+            return []
+        if loop.time() > end:
+            return [*late, f"not on the bus: {backlog}"]
+        world.say(f"waiting for {len(late)} services; not on the bus: {backlog}")
         await asyncio.sleep(LOOK_SECONDS)
-    skewed = world.faults.skewed
-    return Oracle(world.fleet.agents, world.fleet.modes, SystemClock().now(), skewed)
+
+
+def _oracle(world: World) -> Oracle:
+    fleet, now = world.fleet, SystemClock().now()
+    return Oracle(fleet.agents, fleet.modes, now, world.faults.skewed)
 
 
 async def _look(world: World, oracle: Oracle) -> Opinion:
@@ -149,6 +167,9 @@ def verdict(world: World, log: Log) -> list[str]:
     return found + untold_ends(told, log.events)
 
 
+_WHO = {resource.RUSAGE_SELF: "agents", resource.RUSAGE_CHILDREN: "processes that were killed"}
+
+
 def figures(world: World, log: Log) -> Counter[str]:
     """Return what happened, so that nobody takes a run in which nothing did for a good one."""
     counts: Counter[str] = Counter(world.fleet.counts)
@@ -162,6 +183,9 @@ def figures(world: World, log: Log) -> Counter[str]:
         if one.event.type.startswith(("dormice.alert", "dormice.catchup", "dormice.gateway")):
             kind = getattr(getattr(one.event, "alert", None), "kind", "")
             counts[f"{one.event.type.removeprefix('dormice.')} {kind}".strip()] += 1
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        used = resource.getrusage(who)
+        counts[f"seconds of a core, {_WHO[who]}"] = int(used.ru_utime + used.ru_stime)
     counts["events in the log"] = len(log.events)
     counts["events in the log twice"] = log.repeated_ids
     counts["messages"] = len(world.receiver.received)
