@@ -17,7 +17,7 @@ from libs.common.clock import monotonic_seconds
 from libs.common.logging import configure
 from tests.chaos import run
 from tests.chaos.deployment import Missing, check_tools
-from tests.chaos.figures import CALM_SECONDS, MINUTES, TROUBLE_SHARE
+from tests.chaos.figures import AGENTS, CALM_SECONDS, MINUTES, TROUBLE_SHARE
 from tests.chaos.oracle import by_kind
 from tests.chaos.plan import Kind, Plan, make_plan
 
@@ -32,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=MINUTES, help="in all")
+    parser.add_argument("--agents", type=int, default=AGENTS)
     parser.add_argument("--keep", action="store_true", help="keep the state and the logs")
     given = parser.parse_args()
     try:
@@ -42,9 +43,10 @@ def main() -> int:
     configure(level="error")
     minutes = given.minutes * 60
     plan = make_plan(given.seed, max(minutes * TROUBLE_SHARE, minutes - CALM_SECONDS - 30))
+    options = run.Options(plan, given.agents, given.keep)
     folder = Path(tempfile.mkdtemp(prefix="dormice-chaos-"))
     try:
-        wrong = asyncio.run(chaos(plan, folder, keep=given.keep))
+        wrong = asyncio.run(chaos(options, folder))
     finally:
         if not given.keep:
             shutil.rmtree(folder)
@@ -52,12 +54,13 @@ def main() -> int:
     return _conclude(plan, given.minutes, wrong)
 
 
-async def chaos(plan: Plan, folder: Path, *, keep: bool) -> list[str]:
+async def chaos(options: run.Options, folder: Path) -> list[str]:
     """Return what disagrees."""
+    plan = options.plan
     print(f"seed {plan.seed}: {len(plan.faults)} faults in {plan.seconds:.0f} s; the clock of "
           f"{plan.clock} jumps, small disks: {', '.join(plan.disks)}")  # fmt: skip
     print(*plan.faults, sep="\n")
-    async with run.world_of(plan, folder, say, keep=keep) as world:
+    async with run.world_of(options, folder, say) as world:
         await run.trouble(world)
         say("the faults are over")
         wrong = await run.calm_down(world)

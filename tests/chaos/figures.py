@@ -5,8 +5,8 @@ Every threshold is scaled by configuration, so that each rule is met many times 
 
 from __future__ import annotations
 
-SERVERS = 80
-LAPTOPS = 120
+AGENTS = 200
+SERVERS_SHARE = 0.4
 BROKEN = 8
 """Laptops whose backups fail after the first: awake, in sight, and stale."""
 FLIPPED = 12

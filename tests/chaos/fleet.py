@@ -1,4 +1,4 @@
-"""Two hundred agents, how they live, and the operator who changes things meanwhile."""
+"""The agents, how they live, and the operator who changes things meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from libs.common.aio import cancel
 from libs.common.clock import SystemClock
 from tests.chaos.agent import ChaosAgent
 from tests.chaos.api import FRESH, Api, Refused, Unknown
-from tests.chaos.figures import BROKEN, FLIPPED, LAPTOPS, SERVERS
+from tests.chaos.figures import BROKEN, FLIPPED, SERVERS_SHARE
 
 AT_ONCE = 50
 LATE_SECONDS = 45.0
@@ -27,9 +27,11 @@ CONFIGURED_SECONDS = 60.0
 class Fleet:
     """The agents, whose own randomness comes from the seed as the plan does."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, size: int) -> None:
         self._random = Random(f"fleet:{seed}")
         self._seed = seed
+        self._servers = round(size * SERVERS_SHARE)
+        self._laptops = size - self._servers
         self.agents: list[ChaosAgent] = []
         self.modes: dict[str, set[bool]] = {}
         self._unsure_since: dict[str, datetime] = {}
@@ -46,7 +48,7 @@ class Fleet:
         async with httpx.AsyncClient(
             base_url=gateway, limits=FRESH, trust_env=False, timeout=20
         ) as client:
-            for count, always_on in ((SERVERS, True), (LAPTOPS, False)):
+            for count, always_on in ((self._servers, True), (self._laptops, False)):
                 body = {"always_on": always_on, "uses": count}
                 token = (await api.ask("POST", "/enrollment-tokens", body))["token"]
                 name = "server" if always_on else "laptop"

@@ -30,6 +30,15 @@ FEW = 5
 JUDGES_OF_SILENCE = ("gateway", "alerting", "presence")
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to run. `keep`: leave state and logs behind."""
+
+    plan: Plan
+    agents: int
+    keep: bool
+
+
 @dataclass
 class World:
     """Everything that takes part."""
@@ -44,9 +53,11 @@ class World:
 
 
 @asynccontextmanager
-async def world_of(plan: Plan, folder: Path, say: Say, *, keep: bool) -> AsyncIterator[World]:
+async def world_of(options: Options, folder: Path, say: Say) -> AsyncIterator[World]:
     """Start all of it; end all of it, whatever happened."""
-    deployment, fleet, receiver = Deployment(folder, plan, keep=keep), Fleet(plan.seed), Receiver()
+    plan = options.plan
+    deployment, receiver = Deployment(folder, plan, keep=options.keep), Receiver()
+    fleet = Fleet(plan.seed, options.agents)
     api: Api | None = None
     try:
         await receiver.start()
