@@ -280,6 +280,13 @@ class ChaosAgent(FakeAgent):
         self.jobs[execution.job_id] = status
         self._report("job_finished", **self.end_of(execution.job_id, status, **execution.names))
 
+    def fault(self) -> BaseException | None:
+        """Return what ended this agent's own life or work, if that was a defect of this test."""
+        for task in (self._life, self._work):
+            if task is not None and task.done() and not task.cancelled() and task.exception():
+                return task.exception()
+        return None
+
     async def die(self) -> None:
         """End all of it, at the end of the test."""
         await self.leave("lost")

@@ -97,6 +97,12 @@ class Fleet:
 
     # -- living ------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Raise what ended the fleet's own work: a defect of this test."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
     def start(self) -> None:
         """Begin to tick: schedules fire from now on, until `die`."""
         self._tasks.append(asyncio.create_task(self._tick()))
@@ -106,6 +112,8 @@ class Fleet:
             now = SystemClock().now()
             for agent in self.agents:
                 agent.tick(now)
+                if fault := agent.fault():
+                    raise fault
             await asyncio.sleep(TICK_SECONDS)
 
     async def live(self, seconds: float) -> None:

@@ -145,18 +145,22 @@ class Oracle:
         found = seen.alerts[agent.host_id, "stale_schedule"]
         what = f"R6: stale_schedule of {agent.hostname}"
         success = agent.ledger.last_success(acknowledged=True)
-        if host["always_on"] or success is None:
+        if host["always_on"]:
+            opinion.expect_count(found, 0, what)
+            return
+        if success != agent.ledger.last_success(acknowledged=False):
+            return  # Whether the report of the newer one has arrived is not known here.
+        if success is None:
             opinion.expect_count(found, 0, what)
             return
         age = now - success
         if not self._is_dated_well(success):
             return
-        if not agent.is_connected:
-            if age < STALE - MARGIN:
-                opinion.expect_count(found, 0, what)
-        elif success == agent.ledger.last_success(acknowledged=False):
+        if agent.is_connected:
             near = abs(age - STALE) <= MARGIN
             opinion.expect_count(found, None if near else int(age > STALE), what)
+        elif age < STALE - MARGIN:
+            opinion.expect_count(found, 0, what)
 
     def _judge_failure(
         self, opinion: Opinion, agent: ChaosAgent, seen: Seen, now: datetime

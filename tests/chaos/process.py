@@ -127,7 +127,8 @@ class Process:
             await self._wait_open()
             said = self.stderr.with_suffix(".second")
             said.unlink(missing_ok=True)
-            second = await self._spawn(said, self._env | NO_LISTENERS)
+            env = {name: text for name, text in self._env.items() if name != "LD_PRELOAD"}
+            second = await self._spawn(said, env | NO_LISTENERS)
             try:
                 async with asyncio.timeout(REFUSED_SECONDS):
                     code = await second.wait()
