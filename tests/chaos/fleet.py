@@ -21,7 +21,7 @@ AT_ONCE = 50
 LATE_SECONDS = 45.0
 """A call that was not answered may still be carried out so late: its service was stopped."""
 TICK_SECONDS = 0.5
-CONFIGURED_SECONDS = 60.0
+CONFIGURED_SECONDS = 150.0
 
 
 class Fleet:
@@ -91,9 +91,18 @@ class Fleet:
 
     async def wait_configured(self) -> None:
         """Return once every agent is connected and knows its schedule."""
-        async with asyncio.timeout(CONFIGURED_SECONDS):
-            while not all(agent.is_configured for agent in self.agents):
-                await asyncio.sleep(TICK_SECONDS)
+        late = self.agents
+        try:
+            async with asyncio.timeout(CONFIGURED_SECONDS):
+                while late := [agent for agent in self.agents if not agent.is_configured]:
+                    for agent in late:
+                        if fault := agent.fault():
+                            raise fault
+                    await asyncio.sleep(TICK_SECONDS)
+        except TimeoutError:
+            states = [(one.hostname, one.is_connected, one.config_version, one.ledger.counts,
+                       one.ledger.closes) for one in late[:5]]  # fmt: skip
+            raise AssertionError(f"{len(late)} without their configuration: {states}") from None
 
     # -- living ------------------------------------------------------------------------------------
 
