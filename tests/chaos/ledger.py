@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from libs.common.clock import SystemClock
+
 
 @dataclass(slots=True)
 class Execution:
@@ -22,7 +24,11 @@ class Execution:
     names: dict[str, Any] = field(default_factory=dict)
     ended: datetime | None = None
     status: str = ""
-    acknowledged: bool = False
+    acknowledged_at: datetime | None = None
+
+    @property
+    def acknowledged(self) -> bool:
+        return self.acknowledged_at is not None
 
     @property
     def succeeded(self) -> bool:
@@ -64,13 +70,18 @@ class Ledger:
         if frame["type"] == "job_finished":
             for execution in self.executions:
                 if execution.job_id == frame["job_id"]:
-                    execution.acknowledged = True
+                    execution.acknowledged_at = SystemClock().now()
 
     @property
     def ends(self) -> list[Execution]:
         """The executions that ended, oldest end first."""
         ended = [one for one in self.executions if one.ended is not None and one.status]
         return sorted(ended, key=lambda one: one.ended or one.began)
+
+    def last_acknowledged(self) -> datetime | None:
+        """Return when the last good run was acknowledged: it was received before."""
+        good = (one.acknowledged_at for one in self.executions if one.succeeded)
+        return max((at for at in good if at is not None), default=None)
 
     def last_success(self, *, acknowledged: bool) -> datetime | None:
         """Return when the last good run ended, of those that were acknowledged, or of all."""

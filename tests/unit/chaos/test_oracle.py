@@ -28,7 +28,7 @@ def ago(seconds: float) -> datetime:
 def backed_up(agent: ChaosAgent, seconds: float, status: str = "succeeded") -> None:
     """It ran something that ended so long ago, and that is acknowledged."""
     one = Execution("j1", "r1", 1, ago(seconds + 1), ended=ago(seconds), status=status)
-    one.acknowledged = True
+    one.acknowledged_at = one.ended
     agent.ledger.executions.append(one)
     agent.ledger.idle_since = one.ended
 
