@@ -24,7 +24,8 @@ GRACE_SECONDS = 8.0
 @dataclass
 class Faults:
     """`done` counts by kind and target what was injected; `broken` is what a fault itself saw;
-    `skewed` are the times in which a service had a wrong clock."""
+    `skewed` are the times in which a service had a wrong clock, and until no date that it gave
+    then lies ahead any more."""
 
     deployment: Deployment
     receiver: Receiver
@@ -91,7 +92,8 @@ class Faults:
         self.deployment.set_clock(fault.amount)
         await asyncio.sleep(fault.length)
         self.deployment.set_clock(0.0)
-        self.skewed.append((begun, SystemClock().now() + SKEW_MARGIN))
+        lasting = SKEW_MARGIN + timedelta(seconds=abs(fault.amount))
+        self.skewed.append((begun, SystemClock().now() + lasting))
 
     async def _start_second(self, fault: Fault) -> None:
         self.broken += await self.deployment.processes[fault.target].refuse_second()
