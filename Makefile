@@ -55,6 +55,7 @@ sim: $(READY)  ## Simulate weeks of a fleet: make sim SEED=7 SEEDS=20
 
 check-mutants: $(READY)  ## Break each rule in a copy of the code; the tests must notice
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
 chaos: $(READY)  ## Real processes, real faults: make chaos SEED=7 MINUTES=4; as root
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),0) --minutes $(or $(MINUTES),4)
 
