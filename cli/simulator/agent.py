@@ -167,6 +167,7 @@ class Agent(Sleeper):
         self.jobs[job] = "running"
         self.running = Done(job, run, group, self.world.now)
         self.done.append(self.running)
+        self.by_job[job] = self.running
         if alone is not None:
             self.running.names = {
                 "schedule_id": alone.schedule_id, "source_group_id": alone.group_id,

@@ -63,10 +63,12 @@ class Node:
         self.world, self.name, self._make_machine = world, name, make_machine
         self.machine = make_machine()
         self.db = open_connection(":memory:", self.machine.package)
+        world.truth.watch(self)
         self.up = False
         self.connected = False
         self.crash_at: CrashPoint | None = None
         self.latency = 0.02  # seconds from a stored event to the pass that reads it, at the most
+        self.hears = self.machine.needs_beat or self.machine.name == "gateway"
         self._core: Core
         self._seq = 0
         self._beat_seen = False
@@ -89,6 +91,7 @@ class Node:
 
     def kill(self) -> None:
         """End the process: what was not committed is gone, and who waits hears nothing."""
+        self.world.before_silence(self)
         self.up = self.connected = self._sending = False
         self.crash_at = None
         waiting = [done for _, done, _ in self._waiters] + [done for _, done, _ in self._inputs]
@@ -106,6 +109,7 @@ class Node:
     def lose_bus(self) -> None:
         """The connection broke: nothing more is read, decided by the clock, or sent."""
         if self.connected:
+            self.world.before_silence(self)
             self.connected = self._sending = False
             self.world.on_signal(self, "disconnected", None)
 
@@ -234,9 +238,9 @@ class Node:
         if self.connected and self._is_due():
             self.world.before_deadlines(self)
         inputs = [entry for entry in self._inputs if self.connected or not entry[2]]
-        self._inputs = deque(entry for entry in self._inputs if entry not in inputs)
-        due = self.connected and self._is_due()
-        if not (messages or inputs or due or self._acknowledged_row):
+        self._inputs = deque(entry for entry in self._inputs if entry[2] and not self.connected)
+        due = self.connected and (self._is_due() or (self.world.is_eager and not self.hears))
+        if not (messages or inputs or self._acknowledged_row or self._is_due()):
             return
         step = self._step(messages, [work for work, _, _ in inputs], deadlines=due)
         self._answer(inputs, step)
@@ -309,7 +313,8 @@ class Node:
             self.kill()
             return
         self._stored(batch[-1].row_id)
-        self.wake()
+        if not self.world.is_eager:
+            self.wake()
         self._send_soon()
 
     def _stored(self, row_id: int) -> None:

@@ -29,6 +29,7 @@ class Oracle:
     def __init__(self, world: World) -> None:
         self._world = world
         self.slack = world.pace.offline_after + timedelta(seconds=60)
+        self.remembers = timedelta(days=2)  # Older ends were compared before.
 
     def is_quiet(self) -> bool:
         world = self._world
@@ -161,7 +162,9 @@ class Oracle:
 
     def _judge_ledger(self, agent: Agent) -> None:
         """R18: every acknowledged end stands in the ledger as it was reported."""
-        for one in agent.done:
+        for one in reversed(agent.done):
+            if one.ended is not None and self._is_long_ago(one.ended, self.remembers):
+                return
             if not one.acknowledged:
                 continue
             row = self._one("jobs", "SELECT status FROM job WHERE job_id = ?", one.job_id)

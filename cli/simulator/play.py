@@ -138,7 +138,7 @@ class _Play:
 
     def _schedule(self, agent: Agent, answer: Any) -> None:
         minute, hour = self.chooser.randrange(60), self.chooser.randrange(24)
-        hourly = self.chooser.random() < 0.2
+        hourly = self.chooser.random() < 0.05
         cron = f"{minute} * * * *" if hourly else f"{minute} {hour} * * *"
         self.world.registry.call(
             "create_schedule", host_id=agent.host_id, name=f"s{minute}", cron=cron,

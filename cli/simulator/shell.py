@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cli.simulator.node import Node
 from libs.common.errors import DormiceError
 from libs.common.protocol import CloseCode, Frame, Hello
-from services.gateway import reports, sessions, store_hosts
+from services.gateway import reports, sessions, store, store_hosts
 from services.gateway.configs import config_frame
 from services.gateway.machine import LISTENING, GatewayMachine
 from services.gateway.reports import Received, Taken
@@ -51,6 +51,7 @@ class Shell:
     settings: GatewaySettings
     links: dict[str, Link] = field(default_factory=dict)
     listening_since: datetime | None = None
+    _beaten: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def machine(self) -> GatewayMachine:
@@ -153,10 +154,10 @@ class Shell:
 
     def close(self, link: Link, code: int) -> None:
         """The gateway ends a link."""
+        self.links.pop(link.session, None)
         if not link.open:
             return
         link.open = False
-        self.links.pop(link.session, None)
         self.world.after(
             self.world.latency().total_seconds(), lambda: link.agent.on_closed(link, code)
         )
@@ -179,24 +180,48 @@ class Shell:
         since = max(self.world.now - heard, timedelta())
         return heard + beat * (since // beat)
 
-    def pulse(self) -> None:
-        """Tell the machine whom it has heard, as its shell does every few seconds."""
-        heard = []
+    def heard(self) -> list[Heard]:
+        """Return whom it has heard, and when last."""
+        found = []
         for link in self.links.values():
             if link.welcomed:
-                at = self.last_frame(link)
-                link.heard_at = at
-                heard.append(Heard(link.agent.host_id, link.session, min(at, self.world.now)))
+                link.heard_at = at = self.last_frame(link)
+                found.append(Heard(link.agent.host_id, link.session, min(at, self.world.now)))
+        return found
+
+    def pulse(self, heard: list[Heard]) -> None:
+        """Tell the machine that its shell hears, and whom.
+
+        The real one does it every few seconds; here it is done before the machine needs to know.
+        """
         machine = self.machine
         self.node.submit(lambda tx: machine.take_pulse(tx, heard))
+
+    def write_heard(self) -> None:
+        """Leave in the file what the last pulse before an end has left there."""
+        for one in self.heard():
+            store.touch(self.node.db, one.host_id, one.session, one.last_seen)
 
     def beat(self) -> dict[str, Any] | None:
         """Return a beat, if this gateway's `listening` is in the log."""
         if self.listening_since is None or not self.node.connected:
             return None
-        since, at = self.listening_since.isoformat(), self.world.now.isoformat()
-        hosts = [link.agent.host_id for link in self.links.values() if link.welcomed]
-        return {"gateway": self.settings.gateway_id, "since": since, "at": at, "hosts": hosts}
+        since, now = self.listening_since.isoformat(), self.world.now
+        fresh = now - self.settings.agent_interval
+        hosts = [one.host_id for one in self.heard() if one.last_seen > fresh]
+        return {"gateway": self.settings.gateway_id, "since": since, "at": now.isoformat(),
+                "hosts": hosts}  # fmt: skip
+
+    def beat_to(self, node: Node) -> None:
+        """Let one service hear a beat, if it cares and there is one."""
+        if node.machine.needs_beat and node.connected and (beat := self.beat()):
+            self._beaten[node.name] = self.world.now
+            node.hear(f"dormice-live.beat.{self.settings.gateway_id}", beat)
+
+    def is_awaited_by(self, node: Node) -> bool:
+        """Whether a service would have to hear a beat soon, if this gateway lives."""
+        last = self._beaten.get(node.name)
+        return last is None or self.world.now - last >= self.settings.offline_after / 2
 
     # --- what its machine says
 

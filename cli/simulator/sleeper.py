@@ -76,7 +76,8 @@ class Sleeper(ABC):
     known_fires: set[str] = field(default_factory=set)
     config: Config | None = None
     running: Done | None = None
-    done: list[Done] = field(default_factory=list)
+    done: list[Done] = field(default_factory=list)  # one after another, so by their ends too
+    by_job: dict[str, Done] = field(default_factory=dict)
     life: int = 0
     looked_until: datetime | None = None
     waits: float = 1.0
@@ -90,13 +91,13 @@ class Sleeper(ABC):
 
     def last_success(self, *, acknowledged: bool, group: str | None = None) -> datetime | None:
         """Return when the last good run ended, of those that were acknowledged, or of all."""
-        ends = [
+        ends = (
             one.ended
-            for one in self.done
+            for one in reversed(self.done)
             if one.ended is not None and one.status.startswith("succeeded")
             and group in (None, one.group) and (one.acknowledged or not acknowledged)
-        ]  # fmt: skip
-        return max(ends, default=None)
+        )  # fmt: skip
+        return next(ends, None)
 
     def clock(self) -> datetime:
         """The agent's own clock."""
@@ -229,12 +230,17 @@ class Sleeper(ABC):
 
     def on_ack(self, seq: int) -> None:
         ended = {f.job_id for f in self.spool if f.seq <= seq and isinstance(f, JobFinished)}
-        for one in self.done:
-            one.acknowledged |= one.job_id in ended
+        for job_id in ended:
+            self._acknowledge(self.by_job[job_id])
         self.spool = [frame for frame in self.spool if frame.seq > seq]
         if not self.spool:
             self.synced_at = self.synced_at or self.world.now
         self._send_reports()
+
+    def _acknowledge(self, one: Done) -> None:
+        one.acknowledged = True
+        if one.run is not None and one.status.startswith("succeeded"):
+            self.world.truth.succeeded.add(one.job_id)
 
     # --- what it does
 

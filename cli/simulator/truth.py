@@ -56,6 +56,16 @@ NEVER = {
 }
 
 
+WATCHED = {
+    "jobs": (
+        "CREATE INDEX watched_at_work ON job (host_id, run_id) "
+        "WHERE status IN ('dispatched', 'running')",
+        "CREATE INDEX watched_waiting ON job (run_id) WHERE status = 'requested'",
+    ),
+}
+"""Indexes that only the queries of NEVER use: they are asked after every step."""
+
+
 @dataclass(eq=False)
 class Truth:
     """The record of a world."""
@@ -68,6 +78,7 @@ class Truth:
     gate_since: datetime | None = None
     restless_until: datetime | None = None
     executed: set[str] = field(default_factory=set)
+    succeeded: set[str] = field(default_factory=set)
     muted: dict[tuple[str, str], datetime] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -121,15 +132,14 @@ class Truth:
 
     def sends(self, frame: dict[str, Any]) -> None:
         """R15 at the server: no run is sent whose success has been acknowledged."""
-        if frame["type"] != "run":
-            return
-        for agent in self.world.agents.values():
-            for one in agent.done:
-                same = one.run is not None and frame["job_id"] == one.job_id
-                if same and one.acknowledged and one.status.startswith("succeeded"):
-                    self.world.violated(f"R15: job {one.job_id} is sent after its success")
+        if frame["type"] == "run" and frame["job_id"] in self.succeeded:
+            self.world.violated(f"R15: job {frame['job_id']} is sent after its success")
 
     # --- what must never be
+
+    def watch(self, node: Node) -> None:
+        for index in WATCHED.get(node.name, ()):
+            node.db.execute(index)
 
     def check(self, node: Node) -> None:
         """Called after each committed position at which all that is due has been decided."""

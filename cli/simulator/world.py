@@ -65,7 +65,11 @@ SLOW = Pace(timedelta(minutes=15), timedelta(minutes=5), timedelta(hours=1))
 
 
 class World:
-    """Everything that is simulated. `seed` and `pace` decide what happens."""
+    """Everything that is simulated. `seed` and `pace` decide what happens.
+
+    `is_eager`: a service decides what falls due by a step in that step, and takes its sent rows out
+    with the next; otherwise each is a step of its own, as over NATS. Both are possible histories.
+    """
 
     actor = ADMIN
 
@@ -73,6 +77,7 @@ class World:
         self.seed, self.pace = seed, pace
         self.random = Random(seed)  # noqa: S311  Repeatable on purpose.
         self.now = self.random.choice(STARTS)
+        self.is_eager = pace is SLOW
         self.log = MemoryLog(dedupes=self.random.random() < 0.5)
         self.log.wake_on_append(self._on_append)
         self._readers: dict[tuple[str, str], list[Node]] = {}
@@ -149,7 +154,7 @@ class World:
 
     def _pulse(self, shell: Shell) -> None:
         if shell.node.up:
-            shell.pulse()
+            shell.pulse([])
         self._pulse_later(shell)
 
     def _on_append(self) -> None:
@@ -199,21 +204,27 @@ class World:
         """Let a service know what it would have heard by now, before it decides by the clock."""
         for shell in self.shells:
             if shell.node is node:
-                shell.pulse()
-            elif node.machine.needs_beat and (beat := shell.beat()):
-                node.hear(f"dormice-live.beat.{shell.settings.gateway_id}", beat)
+                shell.pulse(shell.heard())
+            elif node.machine.needs_beat and shell.is_awaited_by(node):
+                shell.beat_to(node)
+
+    def before_silence(self, node: Node) -> None:
+        """A gateway falls silent: its last pulse and beat were moments ago."""
+        for shell in self.shells:
+            if shell.node is node:
+                shell.write_heard()
+                for other in self.nodes.values():
+                    shell.beat_to(other)
 
     def beat_soon(self, shell: Shell) -> None:
         self.after(self.random.uniform(0.01, 5), lambda: self._beat(shell))
 
     def _beat(self, shell: Shell) -> None:
-        beat = shell.beat()
-        if beat is None:
+        if shell.beat() is None:
             return
         self.truth.began_listening(shell)
         for node in self.nodes.values():
-            if node.machine.needs_beat and node.connected:
-                node.hear(f"dormice-live.beat.{shell.settings.gateway_id}", beat)
+            shell.beat_to(node)
 
     def on_effect(self, node: Node, effect: Effect) -> None:
         if node.name == "jobs":

@@ -180,10 +180,12 @@ class Heard:
 
 def take_heard(tx: Tx, heard: list[Heard], settings: GatewaySettings) -> None:
     """Put on disk when sessions were last heard, and move their deadlines."""
+    since = store.listening_since(tx.db)
     for one in heard:
         last_seen = min(one.last_seen, tx.now)
         if store.touch(tx.db, one.host_id, one.session, last_seen):
-            schedule_silence(tx, one.host_id, last_seen, settings)
+            due = policy.offline_deadline(last_seen, since, settings.offline_after)
+            tx.schedule("silence", one.host_id, due)
 
 
 def end_for_silence(tx: Tx, session: Session) -> None:

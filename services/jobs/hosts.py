@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.clock import from_micros, to_micros
-from libs.common.events.host import HostRecord
+from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
 
 
@@ -52,7 +52,7 @@ def find_host(tx: Tx, host_id: str) -> Host | None:
     ).fetchone()
     if row is None:
         return None
-    record = HostRecord.model_validate_json(row[0])
+    record = read_record(row[0])
     if record.removed:
         return None
     session = None

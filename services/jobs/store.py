@@ -6,8 +6,8 @@ Hosts are in `hosts.py`, logs in `logs.py`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import Field, asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -25,22 +25,25 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "cause": Cause,
     "status": JobStatus,
 }
-_MOMENTS = frozenset(field.name for field in fields(Job) if "datetime" in str(field.type))
-_FLAGS = frozenset(field.name for field in fields(Job) if field.type == "bool")
+
+
+def _reader(column: Field[Any]) -> Callable[[Any], Any] | None:
+    """Return what makes a column's value of what SQLite holds; None: it is that already."""
+    if "datetime" in str(column.type):
+        return from_micros
+    return bool if column.type == "bool" else _ENUMS.get(column.name)
+
+
+_READERS = [_reader(column) for column in fields(Job)]
 
 
 def _job(row: Sequence[Any]) -> Job:
-    return Job(**{name: _read(name, value) for name, value in zip(_NAMES, row, strict=True)})
-
-
-def _read(name: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if name in _MOMENTS:
-        return from_micros(value)
-    if name in _ENUMS:
-        return _ENUMS[name](value)
-    return bool(value) if name in _FLAGS else value
+    return Job(
+        *[
+            value if read is None or value is None else read(value)
+            for read, value in zip(_READERS, row, strict=True)
+        ]
+    )
 
 
 def _written(value: Any) -> Any:
@@ -48,11 +51,10 @@ def _written(value: Any) -> Any:
 
 
 def add_job(tx: Tx, job: Job) -> None:
-    values = {name: _written(value) for name, value in asdict(job).items()}
-    marks = ", ".join("?" * len(values))
+    marks = ", ".join("?" * len(_NAMES))
     tx.db.execute(
         f"INSERT INTO job ({_COLUMNS}) VALUES ({marks})",  # noqa: S608
-        [values[name] for name in _NAMES],
+        [_written(getattr(job, name)) for name in _NAMES],
     )
 
 

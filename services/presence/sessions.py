@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zlib import crc32
 
-from libs.common.clock import to_rfc3339
+from libs.common.clock import EPOCH, to_rfc3339
 from libs.common.events.agent import AgentHello, AgentOffline, AgentPower, OfflineReason
 from libs.common.events.presence import PresenceOffline, PresenceOnline
 from libs.common.loop.tx import Tx
@@ -21,7 +21,6 @@ from services.presence.store import Host
 
 SESSIONS = "sessions"
 PUT_LAST_SEEN = "put_last_seen"
-PUT_EVERY = timedelta(minutes=10)
 
 _WORDS = {
     OfflineReason.HEARTBEAT_TIMEOUT: "no frame for too long",
@@ -155,14 +154,19 @@ class Sessions:
 
     def put_later(self, tx: Tx, host_id: str) -> None:
         """The bucket follows a running session's last_seen coarsely, hosts spread over the time."""
-        spread = timedelta(seconds=crc32(host_id.encode()) % int(PUT_EVERY.total_seconds()))
-        tx.schedule(PUT_LAST_SEEN, host_id, tx.now + PUT_EVERY + spread)
+        spread = self._settings.put_every * (crc32(host_id.encode()) / 2**32)
+        self._put_at(tx, host_id, tx.now + self._settings.put_every + spread)
+
+    def _put_at(self, tx: Tx, host_id: str, at: datetime) -> None:
+        """Rounded up, so that one transaction puts what many hosts have due."""
+        step = self._settings.put_step
+        tx.schedule(PUT_LAST_SEEN, host_id, at + (EPOCH - at) % step)
 
     def on_put_last_seen_due(self, tx: Tx, host_id: str, _: datetime) -> None:
         host = store.find_host(tx, host_id)
         if host is not None and host.status is Status.ONLINE:
             self.put(tx, host)
-            tx.schedule(PUT_LAST_SEEN, host_id, tx.now + PUT_EVERY)
+            self._put_at(tx, host_id, tx.now + self._settings.put_every)
 
 
 def shown(host: Host) -> dict[str, Any]:

@@ -41,3 +41,13 @@ class PresenceSettings(DormiceSettings):
         Together with the 5 s between beats it is exact to 10 s.
         """
         return self.offline_after / 18
+
+    @property
+    def put_every(self) -> timedelta:
+        """How often the bucket hears when a running session was last seen: 10 min by default."""
+        return self.offline_after * 20 / 3
+
+    @property
+    def put_step(self) -> timedelta:
+        """Puts of different hosts are this far apart, or made together: 10 s by default."""
+        return self.put_every / 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -75,6 +76,13 @@ class HostRecord(Record):
     version: int = 1
     config_version: int = 1
     removed: bool = False
+
+
+@lru_cache(maxsize=1024)
+def read_record(text: str) -> HostRecord:
+    """Return the record that a state file holds as JSON; one that was read lately is not parsed
+    again."""
+    return HostRecord.model_validate_json(text)
 
 
 class HostFact(HostEvent):
