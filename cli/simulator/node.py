@@ -198,6 +198,13 @@ class Node:
             self._beat_seen = True
             self.wake()
 
+    def hear_at_last(self, subject: str, data: dict[str, Any]) -> None:
+        """Have an unstored message applied now: it came moments ago, before an end."""
+        for pattern, handler in self.machine.live.items():
+            if subject.startswith(pattern.rstrip("*>")):
+                work = partial(_heard, handler, subject, data)
+                self._core.step([], [work], now=self.world.now)
+
     # --- the pass
 
     def wake(self, within: float | None = None) -> None:

@@ -63,6 +63,10 @@ class Shell:
     def is_listening(self) -> bool:
         return self.node.connected
 
+    @property
+    def beat_subject(self) -> str:
+        return f"dormice-live.beat.{self.settings.gateway_id}"
+
     # --- hello
 
     def dial(self, agent: Sleeper, hello: Hello) -> Link | None:
@@ -189,16 +193,18 @@ class Shell:
                 found.append(Heard(link.agent.host_id, link.session, min(at, self.world.now)))
         return found
 
-    def pulse(self, heard: list[Heard]) -> None:
+    def pulse(self) -> None:
         """Tell the machine that its shell hears, and whom.
 
         The real one does it every few seconds; here it is done before the machine needs to know.
         """
-        machine = self.machine
+        machine, heard = self.machine, self.heard()
         self.node.submit(lambda tx: machine.take_pulse(tx, heard))
 
-    def write_heard(self) -> None:
-        """Leave in the file what the last pulse before an end has left there."""
+    def write_pulse(self) -> None:
+        """Leave in the file what the last pulse, moments ago, has left there."""
+        if store.find_pulse(self.node.db) is not None:
+            store.set_pulse(self.node.db, self.world.now)
         for one in self.heard():
             store.touch(self.node.db, one.host_id, one.session, one.last_seen)
 
@@ -216,7 +222,7 @@ class Shell:
         """Let one service hear a beat, if it cares and there is one."""
         if node.machine.needs_beat and node.connected and (beat := self.beat()):
             self._beaten[node.name] = self.world.now
-            node.hear(f"dormice-live.beat.{self.settings.gateway_id}", beat)
+            node.hear(self.beat_subject, beat)
 
     def is_awaited_by(self, node: Node) -> bool:
         """Whether a service would have to hear a beat soon, if this gateway lives."""

@@ -144,18 +144,6 @@ class World:
     def start(self) -> None:
         for node in self.nodes.values():
             node.start()
-        for shell in self.shells:
-            self._pulse_later(shell)
-
-    def _pulse_later(self, shell: Shell) -> None:
-        """Often enough that a gateway never takes itself for stalled."""
-        seconds = self.pace.offline_after.total_seconds() * 0.4
-        self.after(seconds, lambda: self._pulse(shell))
-
-    def _pulse(self, shell: Shell) -> None:
-        if shell.node.up:
-            shell.pulse([])
-        self._pulse_later(shell)
 
     def _on_append(self) -> None:
         """Wake who handles such an event; the others read it when they have something to do."""
@@ -179,6 +167,8 @@ class World:
         self.after(self.random.uniform(0.1, 2), node.connect)
 
     def take_bus_away(self) -> None:
+        for node in self.nodes.values():
+            self.before_silence(node)
         self.log.available = False
         for node in self.nodes.values():
             node.lose_bus()
@@ -204,17 +194,20 @@ class World:
         """Let a service know what it would have heard by now, before it decides by the clock."""
         for shell in self.shells:
             if shell.node is node:
-                shell.pulse(shell.heard())
+                shell.write_pulse()
+                shell.pulse()
             elif node.machine.needs_beat and shell.is_awaited_by(node):
                 shell.beat_to(node)
 
     def before_silence(self, node: Node) -> None:
-        """A gateway falls silent: its last pulse and beat were moments ago."""
+        """A service falls silent or deaf: its last pulse and beats were moments ago."""
         for shell in self.shells:
             if shell.node is node:
-                shell.write_heard()
+                shell.write_pulse()
                 for other in self.nodes.values():
                     shell.beat_to(other)
+            elif node.machine.needs_beat and node.connected and (beat := shell.beat()):
+                node.hear_at_last(shell.beat_subject, beat)
 
     def beat_soon(self, shell: Shell) -> None:
         self.after(self.random.uniform(0.01, 5), lambda: self._beat(shell))
