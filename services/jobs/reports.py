@@ -143,7 +143,7 @@ def _find_or_enter(tx: Tx, event: AgentJobReport) -> Job | None:
         return None
     if job is not None and job.source_group_id is not None:
         return job
-    named = _named(event) or _matching_fire(tx, event.host_id, event.job_id)
+    named = _matching_fire(tx, event.host_id, event.job_id) or _named(event)
     if job is not None:
         return store.update_job(tx, job.job_id, **named) if named else job
     if named is None:
@@ -170,9 +170,14 @@ def _enter(tx: Tx, host_id: str, job_id: str, named: dict[str, object]) -> Job:
 
 
 def _named(event: AgentJobReport) -> dict[str, object] | None:
-    """Return the run that a report names. A job id that is not that run's belongs to no run."""
-    if not (event.schedule_id and event.source_group_id and event.fire_time):
+    """Return the run that a report names. A job id that is not that run's belongs to no run.
+
+    A fire time that the gateway did not believe is not there: what was backed up still was.
+    """
+    if not (event.schedule_id and event.source_group_id):
         return None
+    if event.fire_time is None:
+        return {"schedule_id": event.schedule_id, "source_group_id": event.source_group_id}
     fire_time = event.fire_time.replace(second=0, microsecond=0)
     run = run_id(event.host_id, event.schedule_id, event.source_group_id, fire_time)
     attempt = event.attempt or 1

@@ -307,6 +307,17 @@ def test_a_failed_run_alone_is_tried_again_by_us() -> None:
     assert world.run_ids() == [SECOND_TRY]
 
 
+def test_r18_a_run_alone_counts_though_its_fire_time_was_not_believed() -> None:
+    """The agent's clock is far ahead: the gateway leaves the time out, the backup was made."""
+    world = World()
+    world.connect()
+    world.start("alone", schedule_id="s1", source_group_id="g1")
+    world.finish("alone", schedule_id="s1", source_group_id="g1")
+    job = world.job("alone")
+    assert (job["origin"], job["status"]) == ("agent", "succeeded")
+    assert world.last(JobFinished).source_group_id == "g1"
+
+
 def test_reports_about_nothing_we_know_are_decisions() -> None:
     world = World()
     world.connect()
