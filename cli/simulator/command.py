@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 
 from rich.console import Console
 
@@ -11,17 +13,28 @@ from cli.simulator.shrink import shrink
 from libs.common.clock import monotonic_seconds
 from libs.common.logging import configure
 
+ANY_SIZE = 0
+SIZES = (5, 8, 5, 20, 5, 50, 5, 8, 5, 200)
+"""How many hosts one world after another has, if nobody says."""
 
-def simulate(first_seed: int, seeds: int, plan: Plan) -> bool:
-    """Play `seeds` worlds and print what happened; True if every rule held in all of them."""
+
+def simulate(first_seed: int, seeds: int | None, plan: Plan, lasting: timedelta | None) -> bool:
+    """Play `seeds` worlds (None: for as long as `lasting`), and print what happened.
+
+    `plan.hosts` ANY_SIZE: worlds of all sizes. Return True if every rule held in all of them.
+    """
     configure(level="critical")
     console = Console()
     started, results = monotonic_seconds(), []
-    for seed in range(first_seed, first_seed + seeds):
-        result = play(seed, plan)
+    while seeds is None or len(results) < seeds:
+        seed = first_seed + len(results)
+        sized = replace(plan, hosts=plan.hosts or SIZES[seed % len(SIZES)])
+        result = play(seed, sized)
         results.append(result)
         if result.failure:
-            _explain(console, result, plan)
+            _explain(console, result, sized)
+            break
+        if lasting and monotonic_seconds() - started >= lasting.total_seconds():
             break
     _sum_up(console, results, monotonic_seconds() - started)
     return not results[-1].failure
@@ -51,5 +64,7 @@ def _sum_up(console: Console, results: list[Result], seconds: float) -> None:
         f"{seconds:.0f} s: {days / seconds:,.0f} a second; judged by the oracle "
         f"{sum(result.judged for result in results):,} times", highlight=False, soft_wrap=True,
     )  # fmt: skip
+    console.print(f"  {counts.pop('runs', 0):7,} backups run", highlight=False)
+    console.print("survived:", highlight=False)
     for what, number in counts.most_common():
         console.print(f"  {number:7,} {what}", highlight=False)

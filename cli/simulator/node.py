@@ -205,6 +205,11 @@ class Node:
                 work = partial(_heard, handler, subject, data)
                 self._core.step([], [work], now=self.world.now)
 
+    def clock_was_set(self) -> None:
+        """It looks at the clock every 15 s, whatever its timers think."""
+        self._wake_at = None
+        self.wake(15 * self.world.random.random())
+
     # --- the pass
 
     def wake(self, within: float | None = None) -> None:

@@ -17,7 +17,7 @@ from libs.common.events.host import SYSTEM
 from services.registry.arguments import Enroll
 
 NO_LIMIT = 1_000_000
-ZONES = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "UTC"]
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "UTC", "Australia/Lord_Howe"]
 LOOK_SECONDS = 2 * 3600.0
 AGAIN_SECONDS = 600.0
 
@@ -62,19 +62,19 @@ class _Play:
 
     def run(self) -> Result:
         world, failure = self.world, None
-        began = world.now
+        began = world.elapsed
         try:
             world.start()
-            world.run_until(world.now + timedelta(seconds=30))
+            world.run_for(30)
             for number in range(self.plan.hosts):
                 self._enroll(number)
             self._add_channel()
-            world.run_until(world.now + timedelta(seconds=30))
+            world.run_for(30)
             self._live()
             world.run_until(began + timedelta(days=self.plan.days))
         except Violation as violation:
             failure = str(violation)
-        days = (world.now - began) / timedelta(days=1)
+        days = (world.elapsed - began) / timedelta(days=1)
         happened = tuple(self.trouble.happened) if self.trouble else ()
         return Result(world.seed, days * self.plan.hosts, self.judged, happened,
                       dict(world.truth.counts), failure)  # fmt: skip
@@ -109,7 +109,7 @@ class _Play:
         self.world.registry.call(
             "create_enrollment_token", partial(self._use_token, name, zone), always_on=is_server
         )
-        self.world.run_until(self.world.now + timedelta(seconds=2))
+        self.world.run_for(2)
 
     def _use_token(self, name: str, zone: str, answer: Any) -> None:
         facts = {"hostname": name, "os": "linux", "arch": "x86_64", "timezone": zone}

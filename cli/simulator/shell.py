@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.simulator.node import Node
 from libs.common.errors import DormiceError
-from libs.common.protocol import CloseCode, Frame, Hello
+from libs.common.protocol import CloseCode, Frame, Hello, SpooledFrame
 from services.gateway import reports, sessions, store, store_hosts
 from services.gateway.configs import config_frame
 from services.gateway.machine import LISTENING, GatewayMachine
@@ -41,6 +41,11 @@ class Link:
     hears_until: datetime | None = None
     next_delivery: datetime | None = None
 
+    def clock_was_set(self, by: timedelta) -> None:
+        self.heard_at = self.heard_at and self.heard_at + by
+        self.hears_until = self.hears_until and self.hears_until + by
+        self.next_delivery = self.next_delivery and self.next_delivery + by
+
 
 @dataclass(eq=False)
 class Shell:
@@ -51,6 +56,7 @@ class Shell:
     settings: GatewaySettings
     links: dict[str, Link] = field(default_factory=dict)
     listening_since: datetime | None = None
+    is_startled: bool = False
     _beaten: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -100,7 +106,13 @@ class Shell:
 
     def receive(self, link: Link, *frames: Frame) -> None:
         """An agent sends frames; they arrive in order, or not at all."""
+        if self.world.network.loses():
+            self.world.cut(self, link)
+            return
         self._in_order(link, lambda: self._take(link, frames))
+        reports = tuple(frame for frame in frames if isinstance(frame, SpooledFrame))
+        if reports and self.world.network.repeats_it():
+            self._in_order(link, lambda: self._take(link, reports))
 
     def _take(self, link: Link, frames: tuple[Frame, ...]) -> None:
         if link.session not in self.links or not link.welcomed or not self.node.up:
@@ -198,12 +210,13 @@ class Shell:
 
         The real one does it every few seconds; here it is done before the machine needs to know.
         """
+        self.is_startled = False
         machine, heard = self.machine, self.heard()
         self.node.submit(lambda tx: machine.take_pulse(tx, heard))
 
     def write_pulse(self) -> None:
         """Leave in the file what the last pulse, moments ago, has left there."""
-        if store.find_pulse(self.node.db) is not None:
+        if not self.is_startled and store.find_pulse(self.node.db) is not None:
             store.set_pulse(self.node.db, self.world.now)
         for one in self.heard():
             store.touch(self.node.db, one.host_id, one.session, one.last_seen)
@@ -228,6 +241,13 @@ class Shell:
         """Whether a service would have to hear a beat soon, if this gateway lives."""
         last = self._beaten.get(node.name)
         return last is None or self.world.now - last >= self.settings.offline_after / 2
+
+    def clock_was_set(self, by: timedelta) -> None:
+        """What really happened stays as long ago as it is; the next pulse may be startled."""
+        self.is_startled = True
+        for link in self.links.values():
+            link.clock_was_set(by)
+        self._beaten = {name: at + by for name, at in self._beaten.items()}
 
     # --- what its machine says
 

@@ -103,6 +103,12 @@ class Sleeper(ABC):
         """The agent's own clock."""
         return self.world.now + self.clock_error
 
+    def set_clock(self, error: timedelta) -> None:
+        """Have its clock wrong by `error` from now on."""
+        self.clock_error = error
+        if self.is_awake:
+            self._later(15 * self.world.random.random(), self._watch_clock)
+
     # --- sleeping and waking
 
     def wake_up(self) -> None:

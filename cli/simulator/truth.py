@@ -110,6 +110,19 @@ class Truth:
             if self.period_start is not None:
                 self.periods.append((self.period_start, self.world.now))
 
+    def clock_is_set(self, by: timedelta) -> None:
+        """A gateway that notices listens anew: what it has not heard, it could not hear."""
+        if by < timedelta():
+            self.disturb("clock set back", -by)  # Nothing is said of a time that comes twice.
+        else:
+            self.disturb("clock set ahead", by + timedelta(minutes=5))
+        if abs(by) <= self.world.pace.offline_after / 2 or not self.listening:
+            return
+        self.listening.clear()
+        self.dark_since = self.world.now
+        if self.period_start is not None:
+            self.periods.append((self.period_start, self.world.now))
+
     def longest_silence(self, left: datetime, judged_after: datetime) -> timedelta:
         """Return how long somebody who left was silent within one unbroken period, at the most.
 

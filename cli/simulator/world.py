@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from cli.simulator.agent import Agent
+from cli.simulator.network import Network
 from cli.simulator.node import Node
 from cli.simulator.shell import Link, Shell
 from cli.simulator.truth import Truth
@@ -40,8 +41,11 @@ from services.registry.machine import RegistryMachine
 STARTS = [
     datetime(2026, 3, 20, 6, tzinfo=UTC),  # The clocks of Europe go forward on the 29th,
     datetime(2026, 6, 15, 9, tzinfo=UTC),
-    datetime(2026, 10, 18, 22, tzinfo=UTC),  # and back on the 25th.
+    datetime(2026, 10, 18, 22, tzinfo=UTC),  # and back on the 25th,
+    datetime(2026, 3, 3, 6, tzinfo=UTC),  # those of America go forward on the 8th,
+    datetime(2026, 4, 1, 12, tzinfo=UTC),  # those of Australia back on the 5th.
 ]
+NO_TIME = timedelta()
 ADMIN = Actor(kind="operator", id="op-1", name="ada", role="admin")
 
 
@@ -76,13 +80,14 @@ class World:
     def __init__(self, seed: int, pace: Pace = QUICK, *, gateways: int = 1) -> None:
         self.seed, self.pace = seed, pace
         self.random = Random(seed)  # noqa: S311  Repeatable on purpose.
-        self.now = self.random.choice(STARTS)
+        self.now = self._elapses = self.random.choice(STARTS)
         self.is_eager = pace is SLOW
         self.log = MemoryLog(dedupes=self.random.random() < 0.5)
         self.log.wake_on_append(self._on_append)
         self._readers: dict[tuple[str, str], list[Node]] = {}
         self.ids = IdSource(Random(seed + 1))  # noqa: S311
         self.truth = Truth(self)
+        self.network = Network(self.random)
         self.agents: dict[str, Agent] = {}
         self.steps = 0
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -121,23 +126,58 @@ class World:
 
     # --- time
 
+    @property
+    def elapsed(self) -> datetime:
+        """The start plus what has really passed, however the services' clock was set."""
+        return self._elapses
+
     def at(self, moment: datetime, what: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (max(moment, self.now), next(self._order), what))
+        """Do something when the services' clock shows `moment`, if nobody sets it until then."""
+        wait = max(moment - self.now, NO_TIME)
+        heapq.heappush(self._heap, (self._elapses + wait, next(self._order), what))
 
     def after(self, seconds: float, what: Callable[[], None]) -> None:
         self.at(self.now + timedelta(seconds=seconds), what)
 
     def run_until(self, end: datetime) -> None:
-        """Let everything happen that happens before `end`. Raises: Violation."""
+        """Let everything happen that happens before `elapsed` is `end`. Raises: Violation."""
         while self._heap and self._heap[0][0] <= end:
-            self.now, _, what = heapq.heappop(self._heap)
+            moment, _, what = heapq.heappop(self._heap)
+            self._pass_time(moment)
             self.steps += 1
             what()
-        self.now = end
+        self._pass_time(end)
+
+    def run_for(self, seconds: float) -> None:
+        self.run_until(self._elapses + timedelta(seconds=seconds))
+
+    def _pass_time(self, until: datetime) -> None:
+        self.now += until - self._elapses
+        self._elapses = until
+
+    def set_clock(self, by: timedelta) -> None:
+        """Set the clock of all services ahead or back. The agents' clocks are their own."""
+        for node in self.nodes.values():
+            self.before_silence(node)
+        self.truth.clock_is_set(by)
+        self.now += by
+        for shell in self.shells:
+            shell.clock_was_set(by)
+            self.after(self.random.uniform(0, 10), shell.pulse)
+        for agent in self.agents.values():
+            agent.clock_error -= by
+        for node in self.nodes.values():
+            node.clock_was_set()
 
     def latency(self) -> timedelta:
         """How long something is on its way between an agent and a gateway."""
-        return timedelta(seconds=self.random.uniform(0.005, 0.2))
+        return self.network.latency()
+
+    def cut(self, shell: Shell, link: Link) -> None:
+        """A link breaks unseen; its agent finds out when no frame has come for long."""
+        shell.cut(link)
+        seconds = self.pace.heartbeat.total_seconds() * 2.5
+        self.after(seconds, lambda: link.agent.notice_cut(link))
 
     # --- services
 
@@ -173,10 +213,12 @@ class World:
         for node in self.nodes.values():
             node.lose_bus()
 
-    def bring_bus_back(self) -> None:
+    def bring_bus_back(self, *, gateways_last: bool = False) -> None:
+        """Each service is back within 3 s. `gateways_last`: no hello comes before all are back."""
         self.log.available = True
         for node in self.nodes.values():
-            self.after(self.random.uniform(0.05, 3), node.connect)
+            wait = 3.0 if gateways_last and node.machine.name == "gateway" else 0.0
+            self.after(wait + self.random.uniform(0.05, 3), node.connect)
 
     # --- what services say and want
 

@@ -1,0 +1,99 @@
+"""What operators do, at any moment: they edit, remove, start, cancel, acknowledge."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from libs.common.events.host import HostRecord
+
+if TYPE_CHECKING:
+    from cli.simulator.agent import Agent
+    from cli.simulator.world import World
+
+MINUTE = timedelta(minutes=1)
+FARAWAY = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe"]
+
+
+def _some_host(world: World, random: Random) -> tuple[Agent, HostRecord] | None:
+    hosts = world.log.buckets["hosts"]
+    agent = random.choice(list(world.agents.values()))
+    data = hosts.get(agent.host_id)
+    record = HostRecord.model_validate_json(data) if data else None
+    return None if record is None or record.removed else (agent, record)
+
+
+def _edit(world: World, agent: Agent, verb: str, **arguments: Any) -> None:
+    world.truth.disturb(verb)
+    agent.edited_at = world.now
+    world.registry.call(verb, host_id=agent.host_id, **arguments)
+
+
+def change_mode(world: World, random: Random) -> None:
+    found = _some_host(world, random)
+    if found:
+        found[0].mode_set_at = world.now
+        _edit(world, found[0], "set_mode", always_on=random.random() < 0.5)
+
+
+def edit_schedule(world: World, random: Random) -> None:
+    """Switch one off or on, or move it to another hour."""
+    found = _some_host(world, random)
+    if not found or not found[1].schedules:
+        return
+    schedule = random.choice(found[1].schedules)
+    changes: dict[str, Any] = {"enabled": not schedule.enabled}
+    if random.random() < 0.3:
+        changes = {"cron": f"{random.randrange(60)} {random.randrange(24)} * * *"}
+    _edit(world, found[0], "patch_schedule", id=schedule.id, **changes)
+
+
+def move_zone(world: World, random: Random) -> None:
+    found = _some_host(world, random)
+    if found:
+        found[0].zone = random.choice(FARAWAY)
+        found[0].edited_at = world.now + timedelta(days=2)
+        world.truth.disturb("moved to another zone")
+
+
+def remove(world: World, random: Random) -> None:
+    found = _some_host(world, random)
+    if found and len(world.agents) > 2:
+        found[0].removed = True
+        found[0].fall_asleep(None)
+        _edit(world, found[0], "remove_host")
+
+
+def back_up(world: World, random: Random) -> None:
+    found = _some_host(world, random)
+    if found:
+        group = random.choice(found[1].source_groups)
+        found[0].edited_at = world.now
+        world.truth.disturb("manual backup", timedelta(hours=2))
+        world.nodes["jobs"].call(
+            "backup", host_id=found[0].host_id, source_group_id=group.id,
+            when_it_wakes=random.random() < 0.7,
+        )  # fmt: skip
+
+
+def cancel(world: World, random: Random) -> None:
+    db = world.nodes["jobs"].db
+    rows = db.execute("SELECT job_id FROM job WHERE finished_at IS NULL").fetchall()
+    if rows:
+        world.truth.disturb("job cancelled", timedelta(hours=1))
+        world.nodes["jobs"].call("cancel", job_id=random.choice(rows)[0])
+
+
+def handle_alert(world: World, random: Random) -> None:
+    db = world.nodes["alerting"].db
+    rows = db.execute("SELECT alert_id, host_id, kind FROM alert WHERE state != 'resolved'")
+    found = rows.fetchall()
+    if not found:
+        return
+    alert_id, host_id, kind = random.choice(found)
+    verb = random.choice(["acknowledge", "resolve"])
+    world.truth.disturb(f"alert {verb}d")
+    if verb == "resolve":
+        world.truth.muted[host_id, kind] = world.now + 2 * MINUTE
+    world.nodes["alerting"].call(verb, alert_id=alert_id)
