@@ -25,7 +25,8 @@ def simulate(first_seed: int, seeds: int | None, plan: Plan, lasting: timedelta 
     """
     configure(level="critical")
     console = Console()
-    started, results = monotonic_seconds(), []
+    results: list[Result] = []
+    started = monotonic_seconds()
     while seeds is None or len(results) < seeds:
         seed = first_seed + len(results)
         sized = replace(plan, hosts=plan.hosts or SIZES[seed % len(SIZES)])

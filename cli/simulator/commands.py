@@ -19,13 +19,17 @@ def _duration(text: str) -> timedelta:
 
 
 @app.command()
-def simulate(
+def simulate(  # noqa: PLR0913  Each is an option.
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many worlds.")] = 1,
     lasting: Annotated[
         timedelta | None,
-        typer.Option("--for", parser=_duration, metavar="TIME",
-                     help="World after world for so long, as 30m, whatever --seeds says."),
+        typer.Option(
+            "--for",
+            parser=_duration,
+            metavar="TIME",
+            help="World after world for so long, as 30m, whatever --seeds says.",
+        ),
     ] = None,
     hosts: Annotated[
         int | None,
@@ -42,8 +46,8 @@ def simulate(
     """Live through weeks of a simulated fleet; say which rule broke.
 
     The services are the real ones, all but the ui; agents, clock and bus are simulated, and one
-    seed decides everything. Services die between any two steps, the bus goes, operators change
-    their minds, clocks are set, the log is lost. Where a rule breaks, the fewest troubles that break
+    seed decides everything. Services die between any two steps, the bus goes, clocks are set, the
+    log is lost, operators change their minds. Where a rule breaks, the fewest troubles that break
     it are found. Exit code 1 then.
 
     \b

@@ -35,5 +35,3 @@ def set_agent_clock(world: World, random: Random) -> None:
     world.truth.disturb("agent's clock set", timedelta(hours=1))
     agent.edited_at = world.now + timedelta(days=1)
     agent.set_clock(timedelta(seconds=random.choice(ERRORS)))
-
-

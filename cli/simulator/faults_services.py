@@ -7,9 +7,10 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from cli.simulator.node import CrashPoint, Node
+from cli.simulator.crashes import CrashPoint
 
 if TYPE_CHECKING:
+    from cli.simulator.node import Node
     from cli.simulator.world import World
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)

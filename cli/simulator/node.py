@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from enum import Enum
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
 
+from cli.simulator.crashes import CrashPoint
 from libs.common.bus.base import BATCH, BusAway, LogMessage
 from libs.common.errors import DormiceError, Unavailable
 from libs.common.loop.core import Core
@@ -34,14 +34,6 @@ if TYPE_CHECKING:
 
 Done = Callable[[Any], None]
 """Takes an input's answer once its events are stored, or the DormiceError that it came to."""
-
-
-class CrashPoint(Enum):
-    """Where a service dies."""
-
-    BEFORE_COMMIT = "before the commit"
-    AFTER_COMMIT = "after the commit, before anything was published"
-    AFTER_PUBLISH = "after publishing, before the acknowledgement was written down"
 
 
 class _Died(BaseException):

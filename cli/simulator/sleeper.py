@@ -104,10 +104,21 @@ class Sleeper(ABC):
         return self.world.now + self.clock_error
 
     def set_clock(self, error: timedelta) -> None:
-        """Have its clock wrong by `error` from now on."""
+        """Have its clock wrong by `error` from now on; what it has still to tell is dated by it."""
+        self._date_anew(self.clock_error - error)
         self.clock_error = error
         if self.is_awake:
             self._later(15 * self.world.random.random(), self._watch_clock)
+
+    def services_clock_was_set(self, by: timedelta) -> None:
+        """Its own clock goes on as it did; what it has still to tell will be dated by the new."""
+        self.clock_error -= by
+        self._date_anew(by)
+
+    def _date_anew(self, by: timedelta) -> None:
+        for one in self.done:
+            if one.ended is not None and not one.acknowledged:
+                one.ended += by
 
     # --- sleeping and waking
 

@@ -165,7 +165,7 @@ class World:
             shell.clock_was_set(by)
             self.after(self.random.uniform(0, 10), shell.pulse)
         for agent in self.agents.values():
-            agent.clock_error -= by
+            agent.services_clock_was_set(by)
         for node in self.nodes.values():
             node.clock_was_set()
 
