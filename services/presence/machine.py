@@ -66,6 +66,7 @@ class PresenceMachine(Machine):
     package = "services.presence"
     buckets = ("hosts", SESSIONS)
     needs_beat = True
+    unhurried = True
 
     def __init__(self, settings: PresenceSettings) -> None:
         super().__init__()

@@ -38,6 +38,7 @@ class UiMachine(Machine):
     name: ClassVar[str] = "ui"
     package: ClassVar[str] = "services.ui"
     buckets: ClassVar[tuple[str, ...]] = ("hosts", "backups", "sessions", "alerts")
+    unhurried: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()

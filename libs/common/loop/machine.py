@@ -63,6 +63,9 @@ class Machine:
     needs_beat: ClassVar[bool] = False
     """Run no deadlines after a (re)connect until a gateway's beat has been seen (R10)."""
 
+    unhurried: ClassVar[bool] = False
+    """Fifty milliseconds more hurt nobody: it may rest between small steps (`rest.py`)."""
+
     def __init__(self) -> None:
         self.source = f"dormice/{self.name}"
         self.handlers: Mapping[type[Event], OnEvent] = {}

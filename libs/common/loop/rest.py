@@ -2,8 +2,9 @@
 
 A step has a price of its own: a hop, a transaction, a commit. When events come one by one but
 without a pause, as in a storm of reconnects, eight services would spend most of a core on that
-price. So after a small step a service rests twice as long as the step took: a few milliseconds on
-an idle machine, more on a busy one. The first step after a silence never waits.
+price. So after a small step a service for which nobody waits (`Machine.unhurried`) rests twice as
+long as the step took: a few milliseconds on an idle machine, more on a busy one. The first step
+after a silence never waits.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ class Rest:
             ended = monotonic_seconds()
             self._until = ended + min(TIMES * (ended - started), LONGEST_REST_SECONDS)
 
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self._until - monotonic_seconds())
+
     async def take(self) -> None:
         """Wait out what is left of the rest."""
-        left = self._until - monotonic_seconds()
-        if left > 0:
+        if left := self.seconds_left:
             await asyncio.sleep(left)

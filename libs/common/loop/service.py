@@ -265,7 +265,8 @@ class Service:
         try:
             while not self._stopping:
                 await self._sleep()
-                await self._rest.take()
+                if self.machine.unhurried:
+                    await self._rest.take()
                 if sending.done():
                     sending.result()
                 await self._pass(ahead)

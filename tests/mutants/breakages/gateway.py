@@ -115,9 +115,9 @@ MUTANTS = (
         "gateway-welcomes-before-the-hello-is-durable",
         "R18",
         "services/gateway/agents.py",
-        "        decided = await self._decide(offer)\n",
-        "        await self._welcome(connection, behind=False)\n"
-        "        decided = await self._decide(offer)\n",
+        "            decided = await self._decide(self._as_of_now(connection, offer))\n",
+        "            await self._welcome(connection, behind=False)\n"
+        "            decided = await self._decide(self._as_of_now(connection, offer))\n",
         f"{OF_OUTAGES}::test_r18_a_hello_is_welcomed_once_it_is_in_the_log",
     ),
     Mutant(
