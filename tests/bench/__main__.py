@@ -24,12 +24,14 @@ from tests.bench.figure import Bench, Measured
 from tests.bench.noise import Noise
 from tests.bench.report import print_table, write_json, write_page
 
+WIDTH = 160
 JSON, PAGE = Path("bench.json"), Path("bench.html")
 
 
 async def main(names: list[str]) -> int:
     configure(level="critical")
     console, noise, found = Console(), Noise(), list[Measured]()
+    console.width = max(console.width, WIDTH)
     unknown = set(names) - {bench.name for bench in BENCHES}
     if unknown:
         console.print(f"no such bench: {', '.join(sorted(unknown))}; there is "

@@ -16,13 +16,13 @@ Measure = Callable[[Path], Awaitable[dict[str, float]]]
 
 @dataclass(frozen=True)
 class Figure:
-    """`reach` is the limit, which `more` is better than or not; `peer` the key of what stands
-    beside it for comparison, `peer_name` what that is."""
+    """`reach` is the limit, which `more` is better than or not (None: there is none); `peer` the
+    key of what stands beside it for comparison, `peer_name` what that is."""
 
     key: str
     what: str
     unit: str
-    reach: float
+    reach: float | None = None
     aim: float | None = None
     more: bool = False
     peer: str = ""
@@ -63,11 +63,15 @@ class Measured:
     @property
     def reached(self) -> bool:
         reach = self.figure.reach
+        if reach is None:
+            return True
         return self.value >= reach if self.figure.more else self.value <= reach
 
     @property
     def verdict(self) -> str:
         """A limit that is kept is kept on a noisy machine, too; a missed one may be its fault."""
+        if self.figure.reach is None:
+            return "for comparison"
         words = ["reached" if self.reached else "MISSED"]
         if not self.quiet:
             words.append("machine too noisy to judge")

@@ -20,7 +20,7 @@ def print_table(console: Console, found: Sequence[Measured]) -> None:
     table = Table(title="Dormice: medians", title_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("what", "") else "right",
-                         overflow="fold")  # fmt: skip
+                         no_wrap=name not in ("what", "peer", ""))  # fmt: skip
     for one in found:
         table.add_row(*_cells(one))
     console.print(table)
@@ -28,19 +28,25 @@ def print_table(console: Console, found: Sequence[Measured]) -> None:
 
 def _cells(one: Measured) -> list[str]:
     figure, peer = one.figure, one.peer
-    named = figure.peer_name and (f"{peer:,.3g} {figure.peer_name}" if peer else figure.peer_name)
+    named = f"{short(peer)} {figure.peer_name}" if peer else figure.peer_name
+    reach = figure.reach
     return [
         figure.what,
-        f"{one.value:,.3g} {figure.unit}",
-        f"{min(one.runs):,.3g}-{max(one.runs):,.3g}",
+        f"{short(one.value)} {figure.unit}",
+        f"{short(min(one.runs))} – {short(max(one.runs))}",
         str(len(one.runs)),
-        f"{figure.reach:g}",
-        f"{one.value / figure.reach:.2f}" if figure.reach else "",
+        "" if reach is None else f"{reach:g}",
+        f"{one.value / reach:.2f}" if reach else "",
         "" if figure.aim is None else f"{figure.aim:g}",
         named,
         f"{one.value / peer:.2f}" if peer else "",
         one.verdict,
     ]
+
+
+def short(value: float) -> str:
+    """Three digits that say something: 3,660; 0.717; 25.4."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def write_json(path: Path, found: Sequence[Measured], machine: dict[str, object]) -> None:
@@ -50,8 +56,9 @@ def write_json(path: Path, found: Sequence[Measured], machine: dict[str, object]
 
 def write_page(path: Path, found: Sequence[Measured], machine: dict[str, object]) -> None:
     """Write a page of bars: how much of each limit is used, or reached."""
-    rows = "".join(_row(place, one) for place, one in enumerate(found))
-    height = ROW * len(found) + 30
+    limited = [one for one in found if one.figure.reach is not None]
+    rows = "".join(_row(place, one) for place, one in enumerate(limited))
+    height = ROW * len(limited) + 30
     said = ", ".join(f"{name}: {value}" for name, value in machine.items())
     path.write_text(
         "<!doctype html><meta charset=utf-8><title>Dormice: figures</title>"
@@ -66,13 +73,14 @@ def write_page(path: Path, found: Sequence[Measured], machine: dict[str, object]
 
 
 def _row(place: int, one: Measured) -> str:
-    y, reach = place * ROW + 8, one.figure.reach
+    y, reach = place * ROW + 8, one.figure.reach or 0.0
     shares = [_share(value, reach) for value in (one.value, min(one.runs), max(one.runs))]
     middle, low, high = (_x(share) for share in shares)
     colour = "#9a9a9a" if not one.quiet else "#3a7d44" if one.reached else "#b3261e"
     arrow = "↑" if one.figure.more else "↓"
     title = f"{one.figure.what} {arrow}"
-    told = f"{one.value:,.3g} {one.figure.unit} of {reach:g}: {one.verdict}"
+    worth = f"{short(one.value)} {one.figure.unit}"
+    told = f"{worth} of {reach:g}: {one.verdict}"
     return (
         f'<text x="{LABEL - 8}" y="{y + 11}" text-anchor="end">{escape(title[:70])}</text>'
         f'<rect x="{LABEL}" y="{y}" width="{max(1, middle - LABEL):.0f}" height="{BAR}" '
@@ -80,7 +88,7 @@ def _row(place: int, one: Measured) -> str:
         f'<line x1="{low:.0f}" x2="{high:.0f}" y1="{y + BAR / 2}" y2="{y + BAR / 2}" '
         f'stroke="#000" stroke-width="2"/>'
         f'<text x="{min(WIDTH - 150, max(middle, high) + 6):.0f}" y="{y + 11}">'
-        f"{escape(f'{one.value:,.3g} {one.figure.unit}')}</text>"
+        f"{escape(worth)}</text>"
     )
 
 
