@@ -102,6 +102,20 @@ async def test_a_cut_while_publishing_stores_everything_once_and_in_order(
     assert stored == [event.event_id for event in sent]
 
 
+async def test_no_event_is_sent_before_its_value_is_acknowledged(
+    server: NatsServer, buses: Buses, proxy: CuttableProxy
+) -> None:
+    """Cut at the first answer: the value is stored, and who reads the log sees nothing of it."""
+    bus = await buses.connect("registry", proxy.url)
+    other = await buses.connect("alerting")
+    proxy.cut_after(1)
+    value = Outgoing(new_id(), "h1", b"new", bucket="hosts")
+    with pytest.raises(BusAway):
+        await bus.publish([*events(1), value])
+    assert await other.load_bucket("hosts") == {"h1": b"new"}
+    assert (await other.log_info()).last_seq == 0
+
+
 async def test_a_deleted_consumer_loses_the_reader(server: NatsServer, buses: Buses) -> None:
     bus = await buses.connect("registry")
     reader = await bus.open_reader(1)

@@ -54,7 +54,7 @@ MUTANTS = (
         "        last = await self.publish(events) if len(events) < len(messages) else 0\n"
         "        await self._put_values([m for m in messages if m.bucket is not None])\n"
         "        events = events if len(events) == len(messages) else []\n",
-        "contract/test_bus.py::test_who_reads_an_event_finds_its_value_in_the_bucket",
+        "contract/test_nats.py::test_no_event_is_sent_before_its_value_is_acknowledged",
     ),
     Mutant(
         "memory-log-stores-an-id-twice",
