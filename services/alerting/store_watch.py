@@ -78,9 +78,16 @@ def find_others_since(tx: Tx, name: str) -> datetime | None:
 
 
 def forget_gateways(tx: Tx) -> None:
-    """Know of no gateway any more: the log that told of them is gone."""
+    """Know of no gateway any more, the log that told of them is gone: only until when one listened.
+
+    Else a log that is lost in a moment would count as a long blackout.
+    """
+    tx.db.execute(
+        "UPDATE watch SET dark_from = (SELECT max(heard_at) FROM gateway "
+        "WHERE state = 'listening') WHERE period_start IS NOT NULL"
+    )
+    tx.db.execute("UPDATE watch SET period_start = NULL")
     tx.db.execute("DELETE FROM gateway")
-    tx.db.execute("UPDATE watch SET period_start = NULL, dark_from = NULL")
 
 
 def get_gate(tx: Tx) -> Gate:

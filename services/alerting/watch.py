@@ -49,14 +49,16 @@ class Watchers:
             return
         since = min(event.since, tx.now)
         others_since = store.find_others_since(tx, event.gateway)
+        dark_from = store.get_gate(tx).watch.dark_from
         if known is not None and known.state is GatewayState.LISTENING:
             self._was_gone(tx, known.heard_at, since, others_since)  # Without a word.
         elif others_since is None:
-            self._begin_period(tx, since, store.get_gate(tx).watch.dark_from)
+            self._begin_period(tx, since, dark_from)
+        heard_at = max(since, dark_from or since)  # An old event of a log that was lost is no more.
         store.save_gateway(
             tx,
             Gateway(
-                event.gateway, event.since, GatewayState.LISTENING, since,
+                event.gateway, event.since, GatewayState.LISTENING, heard_at,
                 known.lost_at if known else None,
             ),
         )  # fmt: skip

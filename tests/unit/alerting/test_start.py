@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+
+import pytest
 
 from libs.common.clock import TICK, to_rfc3339
 from libs.common.events.agent import OfflineReason
@@ -210,6 +213,30 @@ def test_r18_after_a_wiped_log_the_bucket_is_put_again_and_what_is_over_leaves_i
     rig.input("alerting", lambda tx: machine.load(tx, {"alerts": stale_bucket}))
     rig.input("alerting", lambda tx: machine.republish(tx))
     assert rig.buckets["alerts"].keys() == {alert["id"] for alert in open_alerts(rig)}
+
+
+@pytest.mark.parametrize("old_news", [False, True], ids=["wiped", "rewound"])
+@pytest.mark.parametrize(
+    ("away", "found"),
+    [
+        pytest.param(OFFLINE_AFTER - TICK, ["stale_schedule"], id="a short one"),
+        pytest.param(OFFLINE_AFTER, [], id="a long blackout: its reports are awaited"),
+    ],
+)
+def test_r6_a_log_that_is_lost_is_as_long_a_blackout_as_nobody_listened(
+    away: timedelta, found: list[str], *, old_news: bool
+) -> None:
+    rig = sleeping_laptop()
+    rig.advance(STALE_AFTER - HOUR)
+    beat(rig, since=START)
+    machine = rig.cores["alerting"].machine
+    rig.clock.advance(away)
+    rig.input("alerting", lambda tx: machine.load(tx, {}))
+    if old_news:
+        rig.publish(listening(START), hello(session="s1"))
+    rig.publish(listening(rig.now))
+    rig.advance(HOUR)
+    assert open_kinds(rig) == found
 
 
 def test_r10_a_beat_that_cannot_be_read_is_ignored_and_a_known_one_teaches_nothing() -> None:
