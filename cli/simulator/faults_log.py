@@ -81,8 +81,7 @@ def _lose(world: World, what: str, random: Random, lose: Callable[[], None]) -> 
         world.log.available = True
         lose()
         world.log.available = False
-    # A service that begins at the tail of another log never reads a hello that was there before.
-    world.after(seconds, partial(world.bring_bus_back, gateways_last=True))
+    world.after(seconds, world.bring_bus_back)
 
 
 def expire(world: World, random: Random) -> None:

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_jsonable_python
 
 from cli.simulator.crashes import CrashPoint
+from cli.simulator.opening import open_log
 from libs.common.bus.base import BATCH, BusAway, LogMessage
 from libs.common.errors import DormiceError, Unavailable
 from libs.common.loop.core import Core
-from libs.common.loop.follow import LogVerdict, assess_log
 from libs.common.loop.machine import Machine, OnLive
-from libs.common.loop.step import Effect, Position, Step, Work
+from libs.common.loop.step import Effect, Step, Work
 from libs.common.loop.tx import OutboxRow, Tx
 from libs.common.store.database import open_connection
 
@@ -145,19 +145,10 @@ class Node:
         self.wake()
 
     def _open_log(self) -> None:
-        log, position = self.world.log, self._core.position()
-        info = log.info()
-        event_id = log.event_id_at(position.seq) if position else None
-        verdict = assess_log(position, info, event_id)
-        if verdict is not LogVerdict.CONTINUES:
-            buckets = {name: log.load(name) for name in self.machine.buckets}
-            tail_id = log.event_id_at(info.last_seq) or ""
-            position = Position(info.created_at, info.last_seq, tail_id)
-            self._core.start_at(position, buckets, self.world.now, again=verdict.is_reset)
-        assert position is not None
-        self._seq = position.seq
-        if verdict.is_reset:
-            self.world.on_signal(self, "log_reset", verdict)
+        opened = open_log(self._core, self.world.log, self.world.now)
+        self._seq = opened.position.seq
+        if opened.verdict.is_reset:
+            self.world.on_signal(self, "log_reset", opened.verdict)
 
     # --- what it is given
 

@@ -213,12 +213,11 @@ class World:
         for node in self.nodes.values():
             node.lose_bus()
 
-    def bring_bus_back(self, *, gateways_last: bool = False) -> None:
-        """Each service is back within 3 s. `gateways_last`: no hello comes before all are back."""
+    def bring_bus_back(self) -> None:
+        """Each service is back within 3 s."""
         self.log.available = True
         for node in self.nodes.values():
-            wait = 3.0 if gateways_last and node.machine.name == "gateway" else 0.0
-            self.after(wait + self.random.uniform(0.05, 3), node.connect)
+            self.after(self.random.uniform(0.05, 3), node.connect)
 
     # --- what services say and want
 

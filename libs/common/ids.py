@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from random import Random
 
@@ -19,6 +19,14 @@ _RANDOM_SHIFTS = range(_RANDOM_BITS - 10, -10, -10)
 def new_id() -> str:
     """Return a new ULID."""
     return str(ULID())
+
+
+def time_of(any_id: str) -> datetime | None:
+    """Return when a ULID was made, by its maker's clock; None if it is no ULID."""
+    try:
+        return ULID.from_str(any_id).datetime.astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def new_secret() -> str:

@@ -62,7 +62,7 @@ class Core:
         return Position(*row) if row else None
 
     def start_at(self, position: Position, buckets: Buckets, now: datetime, *, again: bool) -> None:
-        """Take the log's tail as the position and the state from `buckets`.
+        """Go on after `position`, with the state from `buckets`: what is read then may be older.
 
         `again`: the log we knew is gone. Owners put their buckets again, the others reload them.
         """

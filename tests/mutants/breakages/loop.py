@@ -12,6 +12,7 @@ EFFECTS = "libs/common/loop/effects.py"
 OF_CORE = "unit/loop/test_core.py"
 OF_SERVICE = "unit/loop/test_service.py"
 OF_SHELL = "unit/loop/test_shell.py"
+OF_FOLLOW = "unit/loop/test_follow.py"
 
 ONE_TRANSACTION = (
     Mutant(
@@ -285,6 +286,22 @@ EFFECTS_AND_LOG = (
         "kept = info.first_seq <= position.seq + 1",
         "kept = info.first_seq <= position.seq + 2",
         f"{OF_CORE}::test_r18_log_is_the_one_we_knew",
+    ),
+    Mutant(
+        "another-log-is-read-from-its-tail",
+        "re-bootstrap R3",
+        FOLLOW,
+        "    if verdict is LogVerdict.FIRST_START:\n",
+        "    if verdict is not LogVerdict.REWOUND:\n",
+        f"{OF_FOLLOW}::test_r18_what_another_log_holds_already_is_read",
+    ),
+    Mutant(
+        "rewound-log-is-read-from-its-tail",
+        "re-bootstrap R3",
+        FOLLOW,
+        "            high = middle\n",
+        "            low = middle\n",
+        f"{OF_FOLLOW}::test_r18_what_a_rewound_log_holds_already_is_read",
     ),
     Mutant(
         "log-changed-while-it-was-opened",
