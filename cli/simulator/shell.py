@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.simulator.node import Node
 from libs.common.errors import DormiceError
+from libs.common.loop.tx import Tx
 from libs.common.protocol import CloseCode, Frame, Hello, SpooledFrame
 from services.gateway import reports, sessions, store, store_hosts
 from services.gateway.configs import config_frame
@@ -210,13 +212,19 @@ class Shell:
 
         The real one does it every few seconds; here it is done before the machine needs to know.
         """
+        self.node.submit(partial(self._take_pulse, self.machine, self.heard()))
+
+    def _take_pulse(self, machine: GatewayMachine, heard: list[Heard], tx: Tx) -> None:
+        """Only now has it noticed that its clock was set."""
+        machine.take_pulse(tx, heard)
         self.is_startled = False
-        machine, heard = self.machine, self.heard()
-        self.node.submit(lambda tx: machine.take_pulse(tx, heard))
 
     def write_pulse(self) -> None:
-        """Leave in the file what the last pulse, moments ago, has left there."""
-        if not self.is_startled and store.find_pulse(self.node.db) is not None:
+        """Leave in the file what the last pulse, moments ago, has left there.
+
+        The first one comes within seconds of the first listening, here not before it is needed.
+        """
+        if not self.is_startled:
             store.set_pulse(self.node.db, self.world.now)
         for one in self.heard():
             store.touch(self.node.db, one.host_id, one.session, one.last_seen)
