@@ -10,6 +10,7 @@ from libs.common.events.host import HostRecord
 
 if TYPE_CHECKING:
     from cli.simulator.agent import Agent
+    from cli.simulator.node import Done
     from cli.simulator.world import World
 
 MINUTE = timedelta(minutes=1)
@@ -24,17 +25,32 @@ def _some_host(world: World, random: Random) -> tuple[Agent, HostRecord] | None:
     return None if record is None or record.removed else (agent, record)
 
 
-def _edit(world: World, agent: Agent, verb: str, **arguments: Any) -> None:
+def _edit(
+    world: World, agent: Agent, verb: str, done: Done | None = None, **arguments: Any
+) -> None:
     world.truth.disturb(verb)
     agent.edited_at = world.now
-    world.registry.call(verb, host_id=agent.host_id, **arguments)
+    world.registry.call(verb, done, host_id=agent.host_id, **arguments)
 
 
 def change_mode(world: World, random: Random) -> None:
     found = _some_host(world, random)
-    if found:
-        found[0].mode_set_at = world.now
-        _edit(world, found[0], "set_mode", always_on=random.random() < 0.5)
+    if not found:
+        return
+    agent, before = found[0], _mode(world, found[0])
+
+    def note(_: Any) -> None:
+        """Saving the same mode changes nothing, nor does who asks while the bus is away."""
+        if _mode(world, agent) != before:
+            agent.mode_set_at = world.now
+
+    _edit(world, agent, "set_mode", note, always_on=random.random() < 0.5)
+
+
+def _mode(world: World, agent: Agent) -> bool:
+    query = "SELECT record FROM host WHERE id = ?"
+    (record,) = world.registry.db.execute(query, (agent.host_id,)).fetchone()
+    return HostRecord.model_validate_json(record).always_on
 
 
 def edit_schedule(world: World, random: Random) -> None:
@@ -94,6 +110,11 @@ def handle_alert(world: World, random: Random) -> None:
     alert_id, host_id, kind = random.choice(found)
     verb = random.choice(["acknowledge", "resolve"])
     world.truth.disturb(f"alert {verb}d")
-    if verb == "resolve":
-        world.truth.muted[host_id, kind] = world.now + 2 * MINUTE
-    world.nodes["alerting"].call(verb, alert_id=alert_id)
+
+    def note(_: Any) -> None:
+        """Whatever the answer was: who asked in vain, or died in it, may have resolved nothing."""
+        query = "SELECT 1 FROM alert WHERE alert_id = ? AND state = 'resolved'"
+        if verb == "resolve" and db.execute(query, (alert_id,)).fetchone():
+            world.truth.muted[host_id, kind] = world.now + 2 * MINUTE
+
+    world.nodes["alerting"].call(verb, note, alert_id=alert_id)

@@ -21,6 +21,9 @@ def test_the_rules_hold_where_nothing_goes_wrong(seed: int) -> None:
 REGRESSIONS = {
     100: "a run that an agent made alone, its fire time not believed, was lost; then found twice",
     101: "a beat that came just before the bus went was not counted",
+    109: "a simulated gateway did not notice that its clock was set",
+    111: "a log lost in a moment made staleness wait for a day",
+    123: "an alert counted as resolved that an operator resolved in vain, the bus being away",
 }
 """Seeds that failed once: which defect they found."""
 
@@ -32,7 +35,7 @@ def test_r18_the_rules_hold_where_they_were_once_broken(seed: int) -> None:
     assert result.judged > 10
 
 
-@pytest.mark.parametrize("seed", [*range(300, 306), *range(307, 311), 320])
+@pytest.mark.parametrize("seed", [*range(300, 313), 320])
 def test_r18_the_rules_hold_through_all_that_can_go_wrong(seed: int) -> None:
     result = play(seed, Plan(hosts=3, days=14, troubles_per_day=8))
     assert result.failure is None
