@@ -3,6 +3,7 @@
     (none) ──raise──▶ open ──acknowledge──▶ acknowledged ──┐
                         └───────────────────────────────────┴──resolve──▶ resolved (history)
 
+Beside that an alert is silenced or not, from its raise on or later (silences.py).
 Bucket `alerts` holds what is not resolved; it is put before the event that tells of it.
 """
 
@@ -15,18 +16,23 @@ from typing import Any
 
 import structlog
 
+from libs.common.clock import to_rfc3339
 from libs.common.events.alert import (
     Alert,
     AlertAcknowledged,
     AlertKind,
     AlertRaised,
     AlertResolved,
+    AlertSilenced,
     AlertState,
+    AlertUnsilenced,
     Severity,
 )
 from libs.common.events.host import Actor
 from libs.common.loop.tx import Tx
+from services.alerting import coverage
 from services.alerting import store_alerts as store
+from services.alerting.policy_silence import Silence
 
 log = structlog.get_logger()
 BUCKET = "alerts"
@@ -83,6 +89,7 @@ def raise_alert(tx: Tx, finding: Finding) -> Alert:
     known = store.find_open(tx, finding.host_id, finding.kind, finding.dedup_key)
     if known is not None:
         return _see_again(tx, known, finding)
+    cover = coverage.find_cover(tx, finding.kind, finding.host_id)
     alert = Alert(
         id=tx.new_id(),
         host_id=finding.host_id,
@@ -94,6 +101,7 @@ def raise_alert(tx: Tx, finding: Finding) -> Alert:
         state=AlertState.OPEN,
         raised_at=tx.now,
         last_seen_at=tx.now,
+        silenced=cover is not None,
         held_by=finding.held_by,
         facts=finding.facts,
     )
@@ -103,6 +111,8 @@ def raise_alert(tx: Tx, finding: Finding) -> Alert:
     if alert.held_by:
         text = "its notification is held back: it left together with many others"
         _decide(tx, alert, "alert_held", text, "R5", held_by=alert.held_by)
+    if cover is not None:
+        _explain_cover(tx, alert, cover)
     log.info("alert_raised", host_id=alert.host_id, kind=alert.kind, alert_id=alert.id)
     return alert
 
@@ -169,6 +179,33 @@ def release(tx: Tx, alert: Alert) -> None:
     _save(tx, alert.model_copy(update={"held_by": None}))
     _decide(tx, alert, "alert_released", "the mass outage is over, and this host is still away",
             "R5", held_by=alert.held_by)  # fmt: skip
+
+
+def change_silenced(tx: Tx, alert: Alert, cover: Silence | None) -> None:
+    """An open alert is covered by a silence from now on, or (None) by none any more."""
+    changed = alert.model_copy(
+        update={
+            "silenced": cover is not None,
+            "silence_changes": alert.silence_changes + 1,
+            "last_seen_at": seen_at(tx, alert),
+        }
+    )
+    _save(tx, changed)
+    if cover is not None:
+        tx.emit(AlertSilenced(alert=changed))
+        _explain_cover(tx, changed, cover)
+        return
+    tx.emit(AlertUnsilenced(alert=changed))
+    text = "no silence covers it any more, and it still holds: who was not told is told now"
+    _decide(tx, changed, "alert_unsilenced", text, "")
+
+
+def _explain_cover(tx: Tx, alert: Alert, cover: Silence) -> None:
+    text = (
+        f"{alert.kind} is silenced ({coverage.describe(cover.scope)}): nobody is told before "
+        f"{to_rfc3339(cover.span.ends_at)}"
+    )
+    _decide(tx, alert, "alert_silenced", text, "", silence_id=cover.id, until=cover.span.ends_at)
 
 
 def seen_at(tx: Tx, alert: Alert) -> Any:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from libs.common.events.alert import Alert, AlertEvent, AlertKind, AlertState
+from libs.common.events.alert import (
+    Alert,
+    AlertEvent,
+    AlertKind,
+    AlertSilenced,
+    AlertState,
+    AlertUnsilenced,
+)
 from libs.common.loop.tx import Tx
 from services.alerting import outage
 from services.alerting import store_alerts as rows
@@ -28,6 +35,15 @@ def on_alert(tx: Tx, event: AlertEvent) -> None:
     elif known is None:
         take(tx, alert)
     else:
+        rows.save_alert(tx, alert)
+
+
+def on_silenced(tx: Tx, event: AlertSilenced | AlertUnsilenced) -> None:
+    """Idempotent by (alert id, `silence_changes`), which only grows."""
+    alert, known = event.alert, rows.find_alert(tx, event.alert.id)
+    if known is None:
+        take(tx, alert)
+    elif known.state is not AlertState.RESOLVED and alert.silence_changes > known.silence_changes:
         rows.save_alert(tx, alert)
 
 

@@ -8,7 +8,7 @@ from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced, Offl
 from libs.common.events.host import HostFact, HostRecord, HostRemoved
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
-from services.alerting import alerts, outage, store
+from services.alerting import alerts, outage, silences, store
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
@@ -44,6 +44,8 @@ class Hosts:
             self._conditions.look(tx, after)
             return
         _end_failures_of_gone_groups(tx, before, after)
+        if before.tags != after.tags:
+            tx.schedule(silences.DEADLINE, after.id, tx.now)
         if before.expected == after.expected:
             return
         if before.always_on != after.always_on:
@@ -66,7 +68,7 @@ class Hosts:
         outage.on_left(tx, event.host_id)
         for alert in rows.list_open(tx, event.host_id):
             alerts.resolve(tx, alert, ResolveReason.HOST_REMOVED)
-        for kind in (OFFLINE, STALE, UNTOLD):
+        for kind in (OFFLINE, STALE, UNTOLD, silences.DEADLINE):
             tx.unschedule(kind, event.host_id)
         store.forget_host(tx, event.record)
 
@@ -163,6 +165,7 @@ def take_record(tx: Tx, record: HostRecord) -> Host | None:
     host = replace(
         host or Host(record.id, record.name),
         name=record.name,
+        tags=record.tags,
         always_on=record.always_on,
         record_version=record.version,
         offline_seconds=record.thresholds.offline_seconds,

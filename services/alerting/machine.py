@@ -26,9 +26,12 @@ from libs.common.events.alert import (
     AlertAcknowledged,
     AlertRaised,
     AlertResolved,
+    AlertSilenced,
     AlertState,
+    AlertUnsilenced,
 )
 from libs.common.events.host import (
+    Audit,
     HostChanged,
     HostEnrolled,
     HostModeChanged,
@@ -38,7 +41,7 @@ from libs.common.events.host import (
 from libs.common.events.job import JobAbandoned, JobFinished, JobInterrupted
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, follow, outage, store
+from services.alerting import alerts, follow, outage, silence_requests, silences, store
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
@@ -82,14 +85,18 @@ class AlertingMachine(Machine):
             AlertRaised: follow.on_alert,
             AlertAcknowledged: follow.on_alert,
             AlertResolved: follow.on_alert,
+            AlertSilenced: follow.on_silenced,
+            AlertUnsilenced: follow.on_silenced,
+            Audit: silences.on_audit,
         }
         self.deadlines = {
             OFFLINE: conditions.on_offline_due,
             STALE: conditions.on_stale_due,
             UNTOLD: jobs.on_untold_due,
             outage.DEADLINE: outage.on_due,
+            silences.DEADLINE: silences.on_due,
         }
-        self.verbs = Requests(conditions).verbs
+        self.verbs = {**Requests(conditions).verbs, **silence_requests.VERBS}
         self.live = {"dormice-live.beat.*": watchers.on_beat}
 
     # -- start ------------------------------------------------------------------------------------
@@ -105,6 +112,7 @@ class AlertingMachine(Machine):
             _take_session(tx, json.loads(data))
         for data in buckets.get("backups", {}).values():
             _take_backup(tx, json.loads(data))
+        tx.schedule(silences.DEADLINE, silences.ALL, tx.now)
         for host in store.list_hosts(tx):
             if rows.list_open(tx, host.id):
                 self._conditions.look(tx, host)

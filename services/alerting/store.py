@@ -22,6 +22,7 @@ _COLUMNS = (
     "host_id", "name", "always_on", "removed", "record_version", "offline_seconds",
     "stale_seconds", "has_schedule", "group_names", "status", "session", "connection", "gateway",
     "last_seen", "offline_at", "offline_reason", "last_success_at", "synced_session", "synced_gate",
+    "tags",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM host"  # noqa: S608  our own names
 _PUT = (
@@ -53,6 +54,7 @@ class Host:
     last_success_at: datetime | None = None
     synced_session: str | None = None
     synced_gate: int = 0
+    tags: tuple[str, ...] = ()
 
     @property
     def is_away(self) -> bool:
@@ -99,6 +101,7 @@ def _host(row: tuple[Any, ...]) -> Host:
     reason = value["offline_reason"]
     value["offline_reason"] = None if reason is None else OfflineReason(reason)
     value["status"] = Status(value["status"])
+    value["tags"] = tuple(json.loads(value["tags"]))
     value["group_names"] = json.loads(value["group_names"])
     return Host(id=value.pop("host_id"), **value)
 
@@ -117,6 +120,7 @@ def save_host(tx: Tx, host: Host) -> None:
             json.dumps(dict(host.group_names)), host.status, host.session, host.connection,
             host.gateway, _micros(host.last_seen), _micros(host.offline_at), host.offline_reason,
             _micros(host.last_success_at), host.synced_session, host.synced_gate,
+            json.dumps(host.tags),
         ),
     )  # fmt: skip
 

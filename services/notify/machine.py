@@ -15,7 +15,9 @@ from libs.common.events.alert import (
     AlertRaised,
     AlertReminded,
     AlertResolved,
+    AlertSilenced,
     AlertState,
+    AlertUnsilenced,
     NotificationDelivered,
     NotificationFailed,
 )
@@ -60,6 +62,8 @@ class NotifyMachine(Machine):
             AlertReminded: self.on_alert_reminded,
             AlertAcknowledged: self.on_alert_acknowledged,
             AlertResolved: self.on_alert_resolved,
+            AlertSilenced: self.on_alert_silenced,
+            AlertUnsilenced: self.on_alert_unsilenced,
             NotificationDelivered: delivering.on_end_in_log,
             NotificationFailed: delivering.on_end_in_log,
         }
@@ -93,6 +97,17 @@ class NotifyMachine(Machine):
         else:
             self._teller.follow_up(tx, News.RESOLVED, event.alert)
 
+    def on_alert_silenced(self, tx: Tx, event: AlertSilenced) -> None:
+        if policy.is_silence_news(event.alert, store.find_alert(tx, event.alert.id)):
+            store.save_alert(tx, _unless_over(tx, event.alert))
+
+    def on_alert_unsilenced(self, tx: Tx, event: AlertUnsilenced) -> None:
+        """Tell of it as if it were raised now; an outage may go on to hold it back."""
+        if policy.is_silence_news(event.alert, store.find_alert(tx, event.alert.id)):
+            alert = _unless_over(tx, event.alert)
+            store.save_alert(tx, alert)
+            self._teller.tell(tx, News.RAISED, alert)
+
     # -- what comes later --------------------------------------------------------------------------
 
     def on_prune(self, tx: Tx, key: str, _due_at: datetime) -> None:
@@ -120,7 +135,7 @@ class NotifyMachine(Machine):
 
     def _load_alert(self, tx: Tx, alert: Alert) -> None:
         known = store.find_alert(tx, alert.id)
-        released = known is not None and known.held_by is not None and alert.held_by is None
+        released = known is not None and policy.is_released(alert, known)
         if known is None or (released and known.state is not AlertState.RESOLVED):
             store.save_alert(tx, alert)
             self._teller.tell(tx, News.RAISED, alert)

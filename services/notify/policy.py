@@ -4,8 +4,11 @@ An alert's way on one channel:
 
     raised ── not held, matches the filter ──▶ told: `raised` is queued
       │                                          ├─ acknowledged, resolved follow it, in order
-      └─ held by a mass outage ──▶ nothing       └─ failed for good: nothing follows
-            └─ the outage ends: still away ──▶ told: named in the one `summary`; else never told
+      └─ held by a mass outage, or silenced      └─ failed for good: nothing follows
+            ├─ the outage ends: still away ──▶ told: named in the one `summary`; else never told
+            └─ no silence covers it any more ──▶ told: `raised` is queued; else never told
+
+Both may hold it back at once: then it is told when the later of them lets go.
 
 A delivery's way: queued (blocked while an earlier one of the same alert on the same channel has not
 ended) → sending → delivered | failed | waiting (until its next try) → queued … | dropped.
@@ -76,6 +79,7 @@ class Verdict(Enum):
     OTHER_SEVERITY = "the filter wants other severities"
     OTHER_HOST = "the filter wants other hosts"
     OTHER_TAGS = "the filter wants other tags"
+    TOLD_BEFORE = "was told of it before"
     NOT_TOLD_BEFORE = "this channel was not told of the alert"
 
 
@@ -112,6 +116,19 @@ def is_new(news: News, known: AlertState | None) -> bool:
     if news is News.ACKNOWLEDGED:
         return known in (None, AlertState.OPEN)
     return known is not AlertState.RESOLVED
+
+
+def is_silence_news(alert: Alert, known: Alert | None) -> bool:
+    """Say whether that `alert` is silenced now, or is no more, is news to us who know it so."""
+    if known is None:
+        return True
+    return known.state is not AlertState.RESOLVED and alert.silence_changes > known.silence_changes
+
+
+def is_released(alert: Alert, known: Alert) -> bool:
+    """Say whether what was held back, as we have `known` it, is held back no more."""
+    was_held = known.held_by is not None or known.silenced
+    return was_held and alert.held_by is None and not alert.silenced
 
 
 def delivery_id(channel_id: str, news: News, alert: Alert) -> str:

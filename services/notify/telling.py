@@ -21,11 +21,13 @@ class Teller:
         self._public_url = public_url
 
     def tell(self, tx: Tx, news: News, alert: Alert) -> None:
-        """Tell every channel that wants it that the alert is open."""
+        """Tell every channel that wants it, and was not told yet, that the alert is open."""
         host = store.host_of(tx, alert.host_id)
         verdicts: Verdicts = []
         for channel in store.list_channels(tx.db):
             verdict = policy.assess_news(alert, host.tags, channel.wanted)
+            if verdict is Verdict.TOLD and news is News.RAISED and _was_told(tx, channel, alert):
+                verdict = Verdict.TOLD_BEFORE
             verdicts.append((channel, verdict))
             if verdict is Verdict.TOLD:
                 self._queue(tx, channel, news, alert)
@@ -93,6 +95,12 @@ def _wants(tx: Tx, channel: Channel, alert: Alert) -> bool:
     return policy.assess_news(alert, tags, channel.wanted) is Verdict.TOLD
 
 
+def _was_told(tx: Tx, channel: Channel, alert: Alert) -> bool:
+    """A raise is told once: it may have been before a silence, or in an outage's summary."""
+    new_id = policy.delivery_id(channel.id, News.RAISED, alert)
+    return queue.is_told(tx, channel.id, alert.id) or queue.find(tx.db, new_id) is not None
+
+
 def _named(tx: Tx, alert: Alert) -> Alert:
     """Return the alert with its host's name, if it came without."""
     if alert.host_name:
@@ -103,7 +111,7 @@ def _named(tx: Tx, alert: Alert) -> Alert:
 def _explain(tx: Tx, news: News, alert: Alert, verdicts: Verdicts) -> None:
     """Leave the decision who was told and why the others were not (R19)."""
     told = [channel.name for channel, verdict in verdicts if verdict is Verdict.TOLD]
-    held = any(verdict is Verdict.HELD for _, verdict in verdicts)
+    held = any(verdict in (Verdict.HELD, Verdict.SILENCED) for _, verdict in verdicts)
     what = "notified" if told else "held_back" if held else "not_notified"
     to_whom = f"to {', '.join(told)}" if told else _why_nobody(verdicts)
     tx.decide(
@@ -124,6 +132,8 @@ def _explain_released(tx: Tx, freed: list[Alert], named: Collection[str]) -> Non
     for alert in freed:
         if alert.id in named:
             text = "still away when the mass outage ended: named in its summary"
+        elif alert.silenced:
+            text = "the mass outage is over; silenced: told when no silence covers it, if it holds"
         else:
             text = "not named when the mass outage ended: nobody is told of it or of its end"
         tx.decide(alert.host_id or "fleet", "released", text, alert_id=alert.id)

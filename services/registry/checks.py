@@ -6,16 +6,15 @@ Everything is bounded, so that a host's record always fits into one event and on
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from libs.common import cron
 from libs.common.errors import BadInput, Conflict, Forbidden
 from libs.common.events.host import Actor, HostRecord, Schedule, SourceGroup
+from libs.common.labels import LABEL_LENGTH, check_label, check_tag
 from services.registry import policy
 
-LABEL_LENGTH = 64
 MAX_TAGS = 50
 MAX_ITEMS = 100
 """Schedules a host, and source groups a host."""
@@ -33,9 +32,7 @@ _COUNTS = frozenset({"last", "hourly", "daily", "weekly", "monthly", "yearly"})
 _SPANS = frozenset({"within", *(f"within_{count}" for count in _COUNTS - {"last"})})
 _SPAN = re.compile(r"([0-9]{1,5}[ymdh])+")
 _HOOK = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LOCAL_ZONES = frozenset({"localtime", "Factory", "posixrules"})
 
 
@@ -43,16 +40,6 @@ def check_system(actor: Actor) -> None:
     """Some verbs are for services alone: they hand out what no person may see. Raises Forbidden."""
     if actor.kind != "system":
         raise Forbidden("only a service may ask this")
-
-
-def check_label(text: str, what: str) -> str:
-    """Return a name for people: 1-64 characters of any script, no control characters."""
-    label = unicodedata.normalize("NFC", text).strip(" ")
-    if not 0 < len(label) <= LABEL_LENGTH:
-        raise BadInput(f"{what} must have 1 to {LABEL_LENGTH} characters")
-    if any(char in _BIDI or unicodedata.category(char) in _CONTROL for char in label):
-        raise BadInput(f"{what} must not contain control characters")
-    return label
 
 
 def check_name(text: str) -> str:
@@ -88,13 +75,9 @@ def check_zone(name: str) -> str:
 
 def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Return tags in lower case, blanks as `-`, sorted, each once; a comma would split one."""
-    found = {"-".join(check_label(tag, "a tag").lower().split()) for tag in tags}
+    found = {check_tag(tag) for tag in tags}
     if len(found) > MAX_TAGS:
         raise BadInput(f"a host has at most {MAX_TAGS} tags")
-    if any("," in tag for tag in found):
-        raise BadInput("a tag must not contain a comma")
-    if any(len(tag) > LABEL_LENGTH for tag in found):
-        raise BadInput(f"a tag must have 1 to {LABEL_LENGTH} characters")
     return tuple(sorted(found))
 
 

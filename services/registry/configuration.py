@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from libs.common.errors import NotFound
 from libs.common.events.host import Actor, HostRecord, Schedule, SourceGroup
+from libs.common.labels import LABEL_LENGTH
 from libs.common.loop.tx import Tx
 from services.registry import changes, checks, policy, store
 from services.registry.arguments import (
@@ -80,7 +81,7 @@ def on_patch_schedule(tx: Tx, actor: Actor, wanted: PatchSchedule) -> Schedule:
     record = store.get_host(tx, wanted.host_id).record
     old = _get(record.schedules, wanted.id, "schedule")
     update = _as_tuples(wanted.given("timezone"))
-    if old.name == old.cron[: checks.LABEL_LENGTH] and "name" not in update and "cron" in update:
+    if old.name == old.cron[:LABEL_LENGTH] and "name" not in update and "cron" in update:
         update["name"] = ""
     new = checks.check_schedule(old.model_copy(update=update), record.source_groups)
     if new != old:

@@ -71,6 +71,8 @@ class UiMachine(Machine):
             alerts.AlertReminded: on_alert,
             alerts.AlertAcknowledged: on_alert,
             alerts.AlertResolved: on_alert_resolved,
+            alerts.AlertSilenced: on_alert,
+            alerts.AlertUnsilenced: on_alert,
             alerts.NotificationDelivered: on_notification_delivered,
             alerts.NotificationFailed: on_notification_failed,
         }

@@ -13,28 +13,33 @@ from services.ui import policy
 
 def save_alert(tx: Tx, alert: Alert, reason: str | None = None) -> bool:
     """Keep an alert as it is now; never back to an earlier state. Say whether anything was kept."""
-    known = tx.db.execute("SELECT state FROM alert WHERE id = ?", (alert.id,)).fetchone()
-    if not policy.may_follow(alert.state.value, known[0] if known else None):
+    known = tx.db.execute(
+        "SELECT state, silence_changes FROM alert WHERE id = ?", (alert.id,)
+    ).fetchone()
+    state, silence_changes = known or (None, 0)
+    if not policy.may_follow(alert.state.value, state) or alert.silence_changes < silence_changes:
         return False
     tx.db.execute(
         "INSERT INTO alert (id, host_id, host_name, kind, dedup_key, severity, message, state, "
         "raised_at, last_seen_at, acknowledged_by, acknowledged_at, note, resolved_at, "
-        "resolved_by, resolved_reason, silenced, held_by, facts) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "resolved_by, resolved_reason, silenced, silence_changes, held_by, facts) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET message = excluded.message, state = excluded.state, "
         "last_seen_at = max(last_seen_at, excluded.last_seen_at), "
         "acknowledged_by = excluded.acknowledged_by, acknowledged_at = excluded.acknowledged_at, "
         "note = excluded.note, resolved_at = excluded.resolved_at, "
         "resolved_by = excluded.resolved_by, "
         "resolved_reason = ifnull(excluded.resolved_reason, resolved_reason), "
-        "silenced = excluded.silenced, held_by = excluded.held_by, facts = excluded.facts",
+        "silenced = excluded.silenced, silence_changes = excluded.silence_changes, "
+        "held_by = excluded.held_by, facts = excluded.facts",
         (
             alert.id, alert.host_id, alert.host_name, alert.kind.value, alert.dedup_key,
             alert.severity.value, alert.message, alert.state.value, to_micros(alert.raised_at),
             to_micros(alert.last_seen_at), alert.acknowledged_by,
             to_micros(alert.acknowledged_at) if alert.acknowledged_at else None, alert.note,
             to_micros(alert.resolved_at) if alert.resolved_at else None, alert.resolved_by,
-            reason, int(alert.silenced), alert.held_by, json.dumps(alert.facts, default=str),
+            reason, int(alert.silenced), alert.silence_changes, alert.held_by,
+            json.dumps(alert.facts, default=str),
         ),
     )  # fmt: skip
     if alert.state == "resolved":

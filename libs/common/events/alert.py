@@ -36,7 +36,9 @@ class Alert(BaseModel):
     """One condition of one host (or, host_id None, of the fleet), told once.
 
     `dedup_key` separates alerts of one kind on one host (the source group of a failed backup).
-    `held_by` is the id of the fleet_outage that holds its notification back.
+    `held_by` is the id of the fleet_outage that holds its notification back. `silenced`: a silence
+    covers it, and nobody is told; `silence_changes` counts how often that changed, so that a fact
+    which comes again is known for an old one.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -57,6 +59,7 @@ class Alert(BaseModel):
     resolved_at: AwareDatetime | None = None
     resolved_by: str | None = None
     silenced: bool = False
+    silence_changes: int = 0
     held_by: str | None = None
     facts: dict[str, Any] = {}
 
@@ -99,6 +102,21 @@ class AlertResolved(AlertEvent):
     type: ClassVar[str] = "dormice.alert.resolved.v1"
     reason: str
     still_away: tuple[str, ...] = ()
+
+
+class AlertSilenced(AlertEvent):
+    """A silence covers an alert that none covered before. Idempotent by (id, `silence_changes`)."""
+
+    type: ClassVar[str] = "dormice.alert.silenced.v1"
+
+
+class AlertUnsilenced(AlertEvent):
+    """No silence covers the alert any more, and it still holds: who was not told is told now.
+
+    Idempotent by (alert id, `silence_changes`).
+    """
+
+    type: ClassVar[str] = "dormice.alert.unsilenced.v1"
 
 
 class NotificationEvent(Event):

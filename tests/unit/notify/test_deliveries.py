@@ -234,7 +234,7 @@ def test_silenced_is_not_told_and_neither_is_its_end(world):
     alert = make_alert(silenced=True)
     world.publish(*raised(alert), resolved(alert))
     assert world.handed_out == []
-    assert world.decisions("notify", "h1") == ["not_notified", "not_notified"]
+    assert world.decisions("notify", "h1") == ["held_back", "not_notified"]
 
 
 def test_tags_are_those_of_the_host_by_version(world):
