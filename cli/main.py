@@ -39,6 +39,7 @@ COMMAND_FILES = (
     "cli.host_commands",
     "cli.part_commands",
     "cli.alert_commands",
+    "cli.silence_commands",
     "cli.job_commands",
     "cli.system_commands",
     "cli.simulator.commands",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -18,7 +18,9 @@ from services.alerting import store_silences as rows
 from services.alerting.policy_silence import LONGEST, SilenceState, Span, SpanVerdict
 from services.alerting.store_silences import SilenceRecord
 
-MOST_CURRENT = 1000
+MOST_CURRENT = 200
+MOST_LISTED = 500
+"""A list fits into one message of the bus, with every silence that is not over."""
 REASON_LENGTH = 200
 
 
@@ -46,7 +48,7 @@ class ListSilences(BaseModel):
     """Arguments of `list_silences`; `over` false: only those that are not over."""
 
     over: bool = True
-    limit: int = Field(default=1000, ge=1, le=10_000)
+    limit: int = Field(default=MOST_LISTED, ge=1, le=MOST_LISTED)
 
 
 def on_create(tx: Tx, actor: Actor, wanted: NewSilence) -> dict[str, Any]:
@@ -84,9 +86,8 @@ def on_get(tx: Tx, _: Actor, wanted: SilenceId) -> dict[str, Any]:
 
 
 def on_list(tx: Tx, _: Actor, wanted: ListSilences) -> list[dict[str, Any]]:
-    """Return silences, newest first."""
-    over_after = None if wanted.over else tx.now
-    found = rows.list_silences(tx, over_after=over_after, limit=wanted.limit)
+    """Return silences: those that are not over, then the others, of each the newest first."""
+    found = rows.list_silences(tx, over=wanted.over, limit=wanted.limit)
     return [_view(tx, silence) for silence in found]
 
 
@@ -117,7 +118,7 @@ def _span(wanted: NewSilence, now: datetime) -> Span:
     verdict = policy_silence.assess_span(span, now)
     if verdict is not SpanVerdict.FINE:
         raise BadInput(verdict.value)
-    return span
+    return Span(begins_at.astimezone(UTC), ends_at.astimezone(UTC))
 
 
 def _later(begins_at: datetime, lasts: timedelta) -> datetime:

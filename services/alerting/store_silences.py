@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -58,12 +58,12 @@ def find_silence(tx: Tx, silence_id: str) -> SilenceRecord | None:
     return SilenceRecord.model_validate_json(row[0]) if row else None
 
 
-def list_silences(tx: Tx, *, over_after: datetime | None = None, limit: int) -> list[SilenceRecord]:
-    """Return silences, newest first: those that are over after a moment, or (None) all."""
+def list_silences(tx: Tx, *, over: bool, limit: int) -> list[SilenceRecord]:
+    """Return silences that are not over, then (if `over`) the others; of each the newest first."""
     rows = tx.db.execute(
-        "SELECT body FROM silence WHERE ?1 IS NULL OR over_at > ?1 ORDER BY silence_id DESC "
-        "LIMIT ?2",
-        (None if over_after is None else to_micros(over_after), limit),
+        "SELECT body FROM silence WHERE ?2 OR over_at > ?1 "
+        "ORDER BY over_at > ?1 DESC, silence_id DESC LIMIT ?3",
+        (to_micros(tx.now), over, limit),
     )
     return [SilenceRecord.model_validate_json(body) for (body,) in rows.fetchall()]
 

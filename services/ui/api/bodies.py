@@ -5,9 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
 
 from libs.common.durations import parse_duration
+from libs.common.events.alert import AlertKind
 from services.ui.api.reading import Body
 
 
@@ -24,10 +33,20 @@ def _read_duration(value: Any) -> timedelta | None:
     raise ValueError("write a duration as 90s, 15m, 1h30m or 7d")
 
 
+def _read_moment(value: Any) -> Any:
+    """A moment is RFC 3339 text with its zone; a bare number says nothing."""
+    if isinstance(value, str) and "T" in value.upper():
+        return value
+    raise ValueError("write a moment as 2026-11-23T02:00:00Z")
+
+
 Text = Annotated[StrictStr, Field(max_length=4096)]
 Name = Annotated[StrictStr, Field(max_length=10_000)]
 Id = Annotated[StrictStr, Field(min_length=1, max_length=128)]
 Span = Annotated[timedelta, BeforeValidator(_read_duration, json_schema_input_type=str | float)]
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_read_moment, json_schema_input_type=AwareDatetime)
+]
 Role = Literal["viewer", "operator", "admin"]
 CatchUp = Literal["latest_once", "off"]
 
@@ -119,6 +138,18 @@ class BackupNow(Body):
 
 class Acknowledgement(Body):
     note: Annotated[StrictStr, Field(max_length=2000)] | None = None
+
+
+class NewSilence(Body):
+    """At least one of `host_id`, `tag` and `kind`, all must fit. `to` or `for`; `from`: now."""
+
+    host_id: Id | None = None
+    tag: Text | None = None
+    kind: AlertKind | None = None
+    from_: Moment | None = Field(default=None, alias="from")
+    to: Moment | None = None
+    for_: Span | None = Field(default=None, alias="for")
+    reason: Text = ""
 
 
 class NewChannel(Body):

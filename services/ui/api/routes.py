@@ -16,6 +16,7 @@ from services.ui.api import (
     hosts,
     jobs,
     people,
+    silences,
 )
 from services.ui.api.answering import JSON
 from services.ui.api.openapi import PREFIX, document
@@ -25,7 +26,8 @@ from services.ui.guards import bearer
 
 HANDLERS: list[HTTPRouteHandler] = [
     *hosts.HANDLERS, *host_history.HANDLERS, *host_parts.HANDLERS, *alerts.HANDLERS,
-    *jobs.HANDLERS, *fleet.HANDLERS, *channels.HANDLERS, *people.HANDLERS,
+    *jobs.HANDLERS, *fleet.HANDLERS, *channels.HANDLERS, *silences.HANDLERS,
+    *people.HANDLERS,
 ]  # fmt: skip
 
 DOCUMENT = json.dumps(document(HANDLERS)).encode()

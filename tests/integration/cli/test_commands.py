@@ -184,6 +184,27 @@ def test_alerts_taken_and_ended(cli: Cli, agents: Agents) -> None:
     assert "no open alert" in cli.bad("alert", "ack", "web-3")
 
 
+def test_silences_made_listed_and_ended(cli: Cli) -> None:
+    assert "No silence" in cli.good("silence", "list")
+    text = cli.good("silence", "add", "--host", "web-3", "--for", "3h", "--reason", "new disks")
+    assert "silenced: web-3, until " in text
+    words = ("--tag", "lab", "--kind", "stale_schedule", "--from", "2031-01-01T22:00")
+    assert "within 366 days" in cli.bad("silence", "add", *words, "--for", "1d")
+    assert "is no moment" in cli.bad("silence", "add", "--tag", "lab", "--to", "tomorrow")
+    assert "say until when" in cli.bad("silence", "add", "--tag", "lab")
+    assert "say what to silence" in cli.bad("silence", "add", "--for", "3h")
+    assert "no host is called" in cli.bad("silence", "add", "--host", "nobody", "--for", "3h")
+    (made,) = json.loads(cli.good("silence", "list", "--json"))
+    assert (made["state"], made["reason"]) == ("active", "new disks")
+    shown = cli.good("silence", "list")
+    assert "web-3" in shown
+    assert "new disks" in shown
+    assert f"next: dormice silence end {made['id'][-8:]}" in text
+    assert "ended: web-3" in cli.good("silence", "end", made["id"][-8:])
+    assert "no current silence" in cli.bad("silence", "end", made["id"][-8:])
+    assert "over" in cli.good("silence", "list", "--all")
+
+
 def test_events_from_the_bus(cli: Cli) -> None:
     text = cli.good("events", "--last", "1000")
     assert "presence.offline" in text

@@ -25,6 +25,8 @@ CHANGES = [
     ("operator", "POST", "/hosts/{host}/backup", {"source_group_id": "x"}),
     ("operator", "POST", "/alerts/x/acknowledge", {}),
     ("operator", "POST", "/alerts/x/resolve", {}),
+    ("operator", "POST", "/silences", {"kind": "agent_offline", "for": "1h"}),
+    ("operator", "DELETE", "/silences/x", None),
     ("operator", "POST", "/jobs/x/cancel", {}),
     ("admin", "DELETE", "/hosts/{host}", None),
     ("admin", "POST", "/hosts/{host}/rotate-token", {}),
@@ -41,7 +43,7 @@ CHANGES = [
 READS = (
     "/hosts", "/hosts/{host}", "/hosts/{host}/timeline", "/hosts/{host}/decisions",
     "/hosts/{host}/schedules", "/hosts/{host}/source-groups", "/alerts", "/jobs", "/channels",
-    "/audit", "/fleet", "/fleet/health",
+    "/silences",    "/audit", "/fleet", "/fleet/health",
 )  # fmt: skip
 
 

@@ -1,0 +1,120 @@
+"""The list of silences, making one, ending one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli.client import Client
+from cli.finding import find_by_id, find_host, short
+from cli.options import Ask
+from cli.output import Listing
+from cli.table import Column, Row, Table
+from cli.terminal import Shape
+from cli.times import day_and_clock, local_clock, moment
+from libs.common.clock import SystemClock
+from libs.common.errors import BadInput
+
+FIELDS = (
+    "id", "state", "host_id", "tag", "kind", "from", "to", "reason", "created_at", "created_by",
+    "ended_at", "ended_by",
+)  # fmt: skip
+MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NewSilence:
+    """What a person says of a new silence; `host` as a person names it."""
+
+    host: str | None
+    tag: str | None
+    kind: str | None
+    lasts: str | None
+    begins_at: str | None
+    ends_at: str | None
+    reason: str
+
+
+def create_silence(ask: Ask, wanted: NewSilence) -> None:
+    """Make a silence and say whom nobody is told of, and until when."""
+    body = {
+        "host_id": find_host(ask.client, wanted.host)["id"] if wanted.host else None,
+        "tag": wanted.tag,
+        "kind": wanted.kind,
+        "for": wanted.lasts,
+        "from": _written(wanted.begins_at),
+        "to": _written(wanted.ends_at),
+        "reason": wanted.reason or None,
+    }
+    sent = {name: value for name, value in body.items() if value is not None}
+    made = ask.client.post("/silences", sent)
+    names = _names(ask.client, [made])
+    end = day_and_clock(datetime.fromisoformat(made["to"]))
+    begin = datetime.fromisoformat(made["from"])
+    begun = "" if made["state"] == "active" else f"from {day_and_clock(begin)} "
+    said = f"silenced: {whom(made, names)}, {begun}until {end}"
+    ask.out.result(made, said, f"dormice silence end {short(made['id'])}")
+
+
+def _written(text: str | None) -> str | None:
+    """Return a moment as RFC 3339; without a zone it is this machine's. Raises: BadInput."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone().isoformat()
+    except (ValueError, OverflowError):
+        raise BadInput(f"{text[:64]!r} is no moment; write it as 2026-11-23T22:00") from None
+
+
+def end_by_hand(ask: Ask, word: str) -> None:
+    found = find_by_id(_current(ask.client), word, "current silence")
+    ask.client.delete(f"/silences/{found['id']}")
+    said = f"ended: {whom(found, _names(ask.client, [found]))} may be told of again"
+    ask.out.result({"id": found["id"], "ended": True}, said)
+
+
+def fetch_silences(client: Client, *, every: bool) -> Listing:
+    rows = list(client.items("/silences", MOST)) if every else _current(client)
+    step = "" if rows else "dormice silence add --host HOST --for 3h"
+    return Listing(silence_table(_names(client, rows), SystemClock().now()), rows, "", step)
+
+
+def _current(client: Client) -> list[Row]:
+    return list(client.items("/silences", MOST, state="current"))
+
+
+def _names(client: Client, rows: list[Row]) -> dict[str, str]:
+    """Return the names of the hosts that silences are for; a host that is gone has none."""
+    wanted = {row["host_id"] for row in rows if row["host_id"]}
+    if not wanted:
+        return {}
+    return {host["id"]: host["name"] for host in client.items("/hosts") if host["id"] in wanted}
+
+
+def silence_table(names: dict[str, str], now: datetime) -> Table:
+    def end(silence: Row) -> str:
+        at = moment(silence["ended_at"] or silence["to"])
+        return local_clock(at, now) if at else "-"
+
+    columns = (
+        Column("STATE", lambda silence: Shape.NONE.beside(silence["state"])),
+        Column("WHOM", lambda silence: whom(silence, names), keep=8, least=12),
+        Column("FROM", lambda one: local_clock(datetime.fromisoformat(one["from"]), now), keep=5),
+        Column("TO", end, keep=7),
+        Column("REASON", lambda silence: str(silence["reason"]), keep=4, least=12),
+        Column("BY", lambda silence: str(silence["created_by"]), keep=2),
+        Column("ENDED BY", lambda silence: silence["ended_by"] or "-", keep=1, wide=True),
+        Column("ID", lambda silence: short(silence["id"]), keep=8),
+    )
+    return Table(columns, FIELDS, "No silence: everybody is told of everything.")
+
+
+def whom(silence: Row, names: dict[str, str]) -> str:
+    """`web-3, agent_offline`, `hosts tagged lab`: all of it must fit."""
+    host = silence["host_id"]
+    parts = (
+        names.get(host, host),
+        f"hosts tagged {silence['tag']}" if silence["tag"] else None,
+        silence["kind"],
+    )
+    return ", ".join(part for part in parts if part)
