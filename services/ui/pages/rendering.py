@@ -127,6 +127,8 @@ SAID = {
     "removed": "Host removed.",
     "acknowledged": "Alert acknowledged.",
     "resolved": "Alert resolved.",
+    "silenced": "Silence saved.",
+    "unsilenced": "Silence ended.",
     "cancelled": "Cancel requested.",
     "channel": "Channel saved.",
     "channel-removed": "Channel removed.",

@@ -103,6 +103,18 @@ def dated(moment: datetime, where: ZoneInfo) -> str:
     return f"{full_day(moment, where)} {moment.astimezone(where):%H:%M}"
 
 
+def from_field(text: str) -> datetime:
+    """Return what a date and time field of a form holds, which is UTC.
+
+    Raises:
+        ValueError: it holds something else; the message says so.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(f"{text[:32]!r} is no moment; write it as 2026-11-23T22:00") from None
+
+
 def whole(moment: datetime) -> str:
     """`2026-11-23 14:01:12 UTC`, for titles and tables."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

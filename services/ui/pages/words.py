@@ -215,6 +215,7 @@ def alert_name(kind: str) -> str:
 
 WHAT = {
     "alert_raised": "alert", "alert_resolved": "resolved", "alert_acknowledged": "acknowledged",
+    "alert_silenced": "silenced", "alert_unsilenced": "silenced no more",
     "alert_held": "held back", "alert_released": "released", "alert_muted": "muted",
     "catchup_armed": "woke", "catchup_requested": "caught up", "catchup_listed": "due",
     "catchup_waits": "waits", "catchup_pair_skipped": "skipped", "catchup_finished": "caught up",

@@ -187,6 +187,45 @@ async def test_adding_a_host_shows_one_line_and_its_steps(
     assert re.search(r"DORMICE_ENROLL_TOKEN=\S+ dormice agent enroll", text_of(odd.text))
 
 
+async def test_silences_are_made_and_ended(world: World, admin: httpx.AsyncClient) -> None:
+    host_id = await world.enroll("web-3")
+    assert "No silence" in text_of((await admin.get("/silences")).text)
+    form = {"host": "WEB-3", "tag": "", "kind": "", "from": "", "to": "", "for": "3h",
+            "reason": "new <disks>"}  # fmt: skip
+    answer = await admin.post("/silences", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/silences?said=silenced")
+    (made,) = (await world.get("/silences"))["items"]
+    assert (made["host_id"], made["state"], made["reason"]) == (host_id, "active", "new <disks>")
+    page = text_of((await admin.get("/silences?said=silenced")).text)
+    assert "Silence saved." in page
+    assert "activeweb-3" in page
+    assert "new <disks>" in page
+    for changed, said in (
+        ({"for": ""}, "say until when"),
+        ({"for": "3 h"}, "is not a duration"),
+        ({"host": "nobody"}, "no host is called nobody"),
+        ({"host": ""}, "say what to silence"),
+        ({"host": "", "tag": "a,b"}, "must not contain a comma"),
+        ({"for": "", "to": "2020-01-01T00:00"}, "must end after it begins"),
+        ({"for": "", "to": "tomorrow"}, "is no moment"),
+        ({"kind": "noise"}, "no such kind"),
+    ):
+        answer = await admin.post("/silences", data=form | changed)
+        assert (answer.status_code, said in text_of(answer.text)) == (422, True), answer.text
+        assert 'value="new &lt;disks&gt;"' in answer.text
+    viewer = await log_in(world, "viewer")
+    assert "Add a silence" not in (await viewer.get("/silences")).text
+    assert (await viewer.post("/silences", data=form)).status_code == 403
+    path = f"/silences/{made['id']}/end"
+    assert (await viewer.post(path, data={"a": ""})).status_code == 403
+    assert (await admin.post(path, data={"a": ""}, headers=OTHER_SITES[0])).status_code == 403
+    assert (await admin.post(path, data={"a": ""})).headers["location"].endswith("said=unsilenced")
+    assert (await admin.post(path, data={"a": ""})).status_code == 409
+    assert (await admin.post("/silences/nope/end", data={"a": ""})).status_code == 404
+    assert (await world.get("/silences", state="current"))["items"] == []
+    await viewer.aclose()
+
+
 async def test_pages_of_what_is_not_there(world: World, admin: httpx.AsyncClient) -> None:
     for path in ("/hosts/01JNOTHERE0000000000000000", "/jobs/nope", "/nowhere", "/hosts/..%2f"):
         answer = await admin.get(path)
