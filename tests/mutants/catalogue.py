@@ -13,6 +13,7 @@ from tests.mutants.breakages import (
     notify,
     presence,
     registry,
+    silences,
 )
 
 MUTANTS = (
@@ -20,6 +21,7 @@ MUTANTS = (
     *bus.MUTANTS,
     *presence.MUTANTS,
     *alerting.MUTANTS,
+    *silences.MUTANTS,
     *catchup.MUTANTS,
     *jobs.MUTANTS,
     *gateway.MUTANTS,

@@ -19,7 +19,9 @@ from libs.common.events.alert import (
     AlertKind,
     AlertRaised,
     AlertResolved,
+    AlertSilenced,
     AlertState,
+    AlertUnsilenced,
     NotificationDelivered,
 )
 from libs.common.events.catchup import (
@@ -356,6 +358,20 @@ def test_r7_an_alert_told_again_is_not_reopened() -> None:
     found = queries.find_alert(fleet.db, "A1", now=fleet.now)
     assert found is not None
     assert (found.state, found.resolved_reason) == ("resolved", "returned")
+
+
+def test_an_old_fact_about_a_silence_changes_nothing() -> None:
+    fleet = rig()
+    fleet.publish(online(), offline("S1", START + MIN), AlertRaised(alert=alert()))
+    silenced = AlertSilenced(alert=alert(silenced=True, silence_changes=1))
+    fleet.publish(silenced)
+    assert queries.alert_counts(fleet.db).silenced == 1
+    fleet.redeliver([AlertRaised(alert=alert())])
+    assert queries.alert_counts(fleet.db).silenced == 1
+    fleet.publish(AlertUnsilenced(alert=alert(silence_changes=2)))
+    assert queries.alert_counts(fleet.db).silenced == 0
+    fleet.redeliver([silenced])
+    assert queries.alert_counts(fleet.db).silenced == 0
 
 
 def test_r4_r8_an_offline_alert_vanishes_with_the_mode_and_comes_back_with_it() -> None:
