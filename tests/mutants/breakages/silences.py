@@ -135,12 +135,12 @@ MUTANTS = (
         f"{OF_TELLING}::test_held_by_an_outage_too_it_is_told_when_the_later_lets_go",
     ),
     Mutant(
-        "notify-is-silenced-by-an-old-fact",
+        "notify-told-by-the-end-of-an-old-silence",
         "silences R7",
         "services/notify/policy.py",
         "alert.silence_changes > known.silence_changes",
         "alert.silence_changes != known.silence_changes",
-        f"{OF_TELLING}::test_an_old_fact_does_not_silence_again",
+        f"{OF_TELLING}::test_an_old_end_of_a_silence_does_not_end_the_present_one",
     ),
     Mutant(
         "ui-shows-an-old-silence",
