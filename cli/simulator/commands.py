@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cli.main import app
-from libs.common.durations import parse_duration
 
 
 def _duration(text: str) -> timedelta:
+    from libs.common.durations import parse_duration
+
     try:
         return parse_duration(text)
     except ValueError as error:
