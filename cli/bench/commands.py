@@ -33,7 +33,7 @@ def fleet(  # noqa: PLR0913  As many options.
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Load a control plane with simulated agents on real connections.
+    """Load a control plane with agents on real connections.
 
     They enrol, connect all at once, send heartbeats, all drop and return, report runs, and back up
     when told. Half of them are laptops. Exit code 1 if a limit is broken. Without --url a server is
