@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -127,11 +128,11 @@ async def test_r10_after_a_cut_gateways_have_a_full_grace(
         judges.beat("gw-1", "h1")
         await judges.settle()
         if cut == "bus":
-            back = judges.expect(judges.services["presence"])
+            back = [judges.expect(service) for service in judges.services.values()]
             nats.stop()
             judges.clock.advance(HOUR)
             nats.start()
-            await back.wait()
+            await asyncio.gather(*(connected.wait() for connected in back))
         else:
             await judges.stop("presence")
             judges.clock.advance(HOUR)
