@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,9 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from libs.common.bus import embedded
-from libs.common.bus.base import BATCH
-from libs.common.bus.nats import NatsBus
 from libs.common.clock import monotonic_seconds
 from libs.common.testing.nats import NatsServer
-from tests.bench.loop import EVENTS, hellos
-
-OWN, PEER = "own", "nats-py fetch(500)"
+from tests.bench.loop import EVENTS, publish_rate, pull_rate
 
 
 async def pull(folder: Path) -> dict[str, float]:
@@ -30,23 +25,13 @@ async def pull(folder: Path) -> dict[str, float]:
         await server.create_topology()
         bus = server.bus("gateway")
         await bus.connect()
-        await _publish(bus)
-        own = await _own(bus)
+        await publish_rate(bus)
+        own = await pull_rate(bus)
         await bus.close()
         fetched = await _fetched(server)
     finally:
         server.stop()
     return {"own": own, "fetch": fetched, "ratio": own / fetched}
-
-
-async def _own(bus: NatsBus) -> float:
-    reader = await bus.open_reader(1)
-    seen, started = 0, monotonic_seconds()
-    while seen < EVENTS:
-        seen += len(await reader.read(timedelta(seconds=5)))
-    rate = seen / (monotonic_seconds() - started)
-    await reader.close()
-    return rate
 
 
 async def _fetched(server: NatsServer) -> float:
@@ -96,16 +81,8 @@ async def _publish_on(folder: Path) -> float:
         await server.create_topology()
         bus = server.bus("gateway")
         await bus.connect()
-        rate = await _publish(bus)
+        rate = await publish_rate(bus)
         await bus.close()
         return rate
     finally:
         server.stop()
-
-
-async def _publish(bus: NatsBus) -> float:
-    messages = hellos(EVENTS)
-    started = monotonic_seconds()
-    for first in range(0, EVENTS, BATCH):
-        await bus.publish(messages[first : first + BATCH])
-    return EVENTS / (monotonic_seconds() - started)

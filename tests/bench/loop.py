@@ -70,8 +70,8 @@ async def measure(folder: Path) -> dict[str, float]:
         await server.create_topology()
         bus = server.bus("gateway")
         await bus.connect()
-        publish = await _publish(bus)
-        pull = await _pull(bus)
+        publish = await publish_rate(bus)
+        pull = await pull_rate(bus)
         store = await _store(folder / "raw.db")
         loop = await _loop(server, folder, bus)
         await bus.close()
@@ -82,7 +82,8 @@ async def measure(folder: Path) -> dict[str, float]:
             "share": loop / serial}  # fmt: skip
 
 
-async def _publish(bus: NatsBus) -> float:
+async def publish_rate(bus: NatsBus) -> float:
+    """Return hellos a second, durable, in atomic batches."""
     messages = hellos(EVENTS)
     started = monotonic_seconds()
     for first in range(0, EVENTS, BATCH):
@@ -90,7 +91,8 @@ async def _publish(bus: NatsBus) -> float:
     return EVENTS / (monotonic_seconds() - started)
 
 
-async def _pull(bus: NatsBus) -> float:
+async def pull_rate(bus: NatsBus) -> float:
+    """Return events a second of the own pull loop, from the beginning of the log."""
     reader = await bus.open_reader(1)
     seen = 0
     started = monotonic_seconds()

@@ -39,7 +39,7 @@ def _cells(one: Measured) -> list[str]:
         f"{one.value / reach:.2f}" if reach else "",
         "" if figure.aim is None else f"{figure.aim:g}",
         named,
-        f"{one.value / peer:.2f}" if peer else "",
+        f"{one.value / peer:.2f}" if peer and figure.unit else "",  # A ratio is one already.
         one.verdict,
     ]
 

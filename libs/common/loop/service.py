@@ -15,13 +15,14 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from libs.common.aio import cancel, wait_briefly
 from libs.common.bus.base import Bus, BusAway, LogMessage, LogMissing, Reader, ReaderLost
-from libs.common.clock import Clock, SystemClock
+from libs.common.clock import Clock, SystemClock, monotonic_seconds
 from libs.common.errors import Unavailable
 from libs.common.loop.ahead import READ_WAIT, ReadAhead
 from libs.common.loop.calls import BEAT_SUBJECT, serve
@@ -31,7 +32,7 @@ from libs.common.loop.effects import EffectRunner, Effects
 from libs.common.loop.follow import open_log
 from libs.common.loop.inputs import Input, Inputs, Submitted, live_input
 from libs.common.loop.machine import Machine
-from libs.common.loop.rest import Rest
+from libs.common.loop.rest import rest_seconds
 from libs.common.loop.sender import Sender
 from libs.common.loop.signals import Signals
 from libs.common.loop.step import Effect, StoreFault, Work, faults_of
@@ -67,7 +68,6 @@ class Service:
         self._effects = Effects(effects or {}, self._effect_ended)
         self._inputs = Inputs()
         self._company = Company()
-        self._rest = Rest()
         self._wake = asyncio.Event()
         self._stopping = False
         self._working = False
@@ -265,19 +265,21 @@ class Service:
         try:
             while not self._stopping:
                 await self._sleep()
-                if self.machine.unhurried:
-                    await self._rest.take()
                 if sending.done():
                     sending.result()
-                await self._pass(ahead)
+                started = monotonic_seconds()
+                size = await self._pass(ahead)
+                if self.machine.unhurried:
+                    await asyncio.sleep(rest_seconds(size, monotonic_seconds() - started))
             await self._step(self._company.take(), [], self.clock.now())
         finally:
             await ahead.close()
 
-    async def _pass(self, ahead: ReadAhead) -> None:
-        """Take `now`, read what there is (to the tail, if something is to be decided), step."""
+    async def _pass(self, ahead: ReadAhead) -> int:
+        """Take `now`, read what there is (to the tail, if something is to be decided), step; return
+        the size of the step, 0 if none was needed."""
         messages = [*await ahead.take(wait=False)]
-        inputs = self._inputs.take(fresh_too=True)
+        inputs, size = self._inputs.take(fresh_too=True), 0
         try:
             now = self.clock.now()
             due = self._may_judge() and self._next_due is not None and self._next_due <= now
@@ -289,12 +291,15 @@ class Service:
             self._inputs.put_back(inputs)
             raise
         if inputs or due or self._company.is_due or any(map(self._core.handles, messages)):
-            await self._step([*self._company.take(), *messages], inputs, now, deadlines=due)
+            messages = [*self._company.take(), *messages]
+            await self._step(messages, inputs, now, deadlines=due)
+            size = len(messages) + len(inputs)
         elif messages or self.sender.acknowledged_row:
             self._company.wait(messages)
             self._has_read(messages)
         if self._inputs:
             self._wake_up()
+        return size
 
     def _has_read(self, messages: Sequence[LogMessage]) -> None:
         if messages:
@@ -320,12 +325,11 @@ class Service:
         self, messages: Sequence[LogMessage], inputs: list[Input], now: datetime, *,
         deadlines: bool = False, catching_up: bool = False,
     ) -> None:  # fmt: skip
-        works = [entry.work for entry in inputs]
         row, self.sender.acknowledged_row = self.sender.acknowledged_row, 0
-        how: dict[str, Any] = {"now": now, "deadlines": deadlines, "acknowledged_row": row}
+        step_on = partial(self._core.step, messages, [entry.work for entry in inputs], now=now,
+                          deadlines=deadlines, acknowledged_row=row)  # fmt: skip
         try:
-            with self._rest.earned_by(len(messages) + len(works)):
-                step = await self.database.run(lambda _: self._core.step(messages, works, **how))
+            step = await self.database.run(lambda _: step_on())
         except StoreFault as error:
             self._inputs.put_back(inputs)
             raise error from None

@@ -62,8 +62,8 @@ ONE_TRANSACTION = (
         "loop-a-hop-for-each-message",
         "one-hop",
         SERVICE,
-        "            await self._step([*self._company.take(), *messages], inputs, now, deadlines=due)\n",
-        "            for message in [*self._company.take(), *messages]:\n"
+        "            await self._step(messages, inputs, now, deadlines=due)\n",
+        "            for message in messages:\n"
         "                await self._step([message], [], now)\n"
         "            await self._step([], inputs, now, deadlines=due)\n",
         f"{OF_SERVICE}::test_a_batch_is_one_hop_to_the_database_thread",

@@ -1,27 +1,23 @@
-"""Small steps in quick succession wait a little for more; others never do."""
+"""After a small step comes a short rest; others never wait."""
 
 from __future__ import annotations
 
-import asyncio
+import pytest
 
-from libs.common.loop.rest import LONGEST_REST_SECONDS, SMALL_STEP, Rest
-
-
-def test_the_first_step_never_waits() -> None:
-    assert Rest().seconds_left == 0
+from libs.common.loop.rest import LONGEST_REST_SECONDS, SMALL_STEP, rest_seconds
 
 
-async def test_after_a_small_step_comes_a_rest_but_no_long_one() -> None:
-    rest = Rest()
-    with rest.earned_by(SMALL_STEP - 1):
-        await asyncio.sleep(LONGEST_REST_SECONDS)
-    assert 0 < rest.seconds_left <= LONGEST_REST_SECONDS
-    await rest.take()
-    assert rest.seconds_left == 0
-
-
-def test_after_a_large_step_comes_none() -> None:
-    rest = Rest()
-    with rest.earned_by(SMALL_STEP):
-        pass
-    assert rest.seconds_left == 0
+@pytest.mark.parametrize(
+    ("size", "took", "rest"),
+    [
+        (0, 0.01, 0.0),
+        (1, 0.0, 0.0),
+        (1, 0.01, 0.02),
+        (SMALL_STEP - 1, 0.01, 0.02),
+        (SMALL_STEP, 0.01, 0.0),
+        (1, LONGEST_REST_SECONDS / 2, LONGEST_REST_SECONDS),
+        (1, 30.0, LONGEST_REST_SECONDS),
+    ],
+)
+def test_how_long_a_step_earns(size: int, took: float, rest: float) -> None:
+    assert rest_seconds(size, took) == rest
