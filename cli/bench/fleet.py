@@ -27,6 +27,9 @@ from cli.client import Client, ClientSettings, find_where
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import BadInput
 
+STRICT = {"DORMICE_AGENT_OFFLINE_FLOOR": "90s", "DORMICE_CATCHUP_SETTLE": "10s"}
+"""Alerts as early as they can come at all; laptops' wakes over sooner."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -88,10 +91,10 @@ async def _place(plan: Plan) -> AsyncIterator[Place]:
         yield Place(Client(where), plan.gateway.rstrip("/"), None)
         return
     data = plan.data or Path(tempfile.mkdtemp(prefix="dormice-bench-"))
-    own = OwnServer(data)
+    own = OwnServer(data, **STRICT)
     try:
         await own.start()
-        yield Place(own.client(), own.gateway, own)
+        yield Place(Client(own.where), own.gateway, own)
     finally:
         await own.stop()
         if plan.data is None:

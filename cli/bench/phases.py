@@ -46,7 +46,7 @@ class Place:
         self.client.close()
         await self.own.stop()
         await self.own.start()
-        self.client, self.gateway = self.own.client(), self.own.gateway
+        self.client, self.gateway = Client(self.own.where), self.own.gateway
 
     def used(self) -> Used:
         return self.own.used() if self.own else Used()

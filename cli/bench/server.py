@@ -10,19 +10,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.client import Client, Where
+from cli.client import Where
 from libs.common.errors import Unavailable
 
-STRICT = {
-    "DORMICE_UI_LISTEN": "127.0.0.1:0",
-    "DORMICE_GATEWAY_LISTEN": "127.0.0.1:0",
-    "DORMICE_NATS_LISTEN": "127.0.0.1:0",
-    "DORMICE_AGENT_OFFLINE_FLOOR": "90s",
-    "DORMICE_CATCHUP_SETTLE": "10s",
-}
-"""Any free ports; alerts as early as they can come at all; laptops' wakes over sooner."""
+FREE_PORTS = {f"DORMICE_{name}_LISTEN": "127.0.0.1:0" for name in ("UI", "GATEWAY", "NATS")}
+NOT_KEPT = ("DORMICE_", "PYTHONDONTWRITEBYTECODE")
+"""The server compiles once and keeps that, as on a user's machine."""
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _LAST_LINE = re.compile(rb" +bus ")
@@ -38,20 +33,20 @@ class Used:
 
 
 class OwnServer:
-    """A `dormice up` in a process of its own, on `data`."""
+    """A `dormice up` in a process of its own, on `data`, on free ports, with these settings."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
+    def __init__(self, data: Path, **settings: str) -> None:
+        self._data, self._settings = data, FREE_PORTS | settings
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Return when it is ready. Raises: Unavailable."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("DORMICE_")}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(NOT_KEPT)}
         self._data.mkdir(parents=True, exist_ok=True)
         with (self._data / "up.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "cli", "up", "--data", str(self._data),
-                env=kept | STRICT, stdout=asyncio.subprocess.PIPE, stderr=log,
+                env=kept | self._settings, stdout=asyncio.subprocess.PIPE, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
         try:
@@ -69,12 +64,20 @@ class OwnServer:
         raise Unavailable(f"the server ended; see {self._data}/up.log")
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def gateway(self) -> str:
+        """The address that agents dial."""
         return (self._data / "gateway.url").read_text("utf-8").strip()
 
-    def client(self) -> Client:
+    @property
+    def where(self) -> Where:
+        """The address of the API, and the first admin's token."""
         token = (self._data / "admin-token").read_text("utf-8").strip()
-        return Client(Where((self._data / "ui.url").read_text("utf-8").strip(), token))
+        return Where((self._data / "ui.url").read_text("utf-8").strip(), token)
 
     def used(self) -> Used:
         """Return what it used so far; zeros where there is no /proc."""
@@ -85,6 +88,12 @@ class OwnServer:
         own = _cpu_seconds(process.pid)
         return Used(own, sum(map(_cpu_seconds, bus)), _resident_bytes(process.pid))
 
+    async def kill(self) -> None:
+        """End it as `kill -9` does."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
     async def stop(self) -> None:
         process = self._process
         if process is None or process.returncode is not None:
@@ -93,8 +102,7 @@ class OwnServer:
         try:
             await asyncio.wait_for(process.communicate(), STOP_SECONDS)
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await self.kill()
 
 
 def _processes() -> list[int]:

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
 import httpx
 import psutil
 
+from cli.bench.crowd import percentile
+from cli.bench.server import OwnServer
 from libs.common.clock import SystemClock, monotonic_seconds
 from libs.common.testing.fake_agent import FakeAgent
 
-READY_SECONDS = 120
 SETTLE = timedelta(seconds=1)
 IDLE_HOSTS = 10
 LAPTOPS = 120
 
 
-def p99(found: list[float]) -> float:
-    """Return the 99th percentile, never beyond what was seen."""
-    return quantiles(found, n=100, method="inclusive")[98]
-
-
 class Running:
-    """A `dormice up` in its own process."""
+    """A `dormice up` in its own process, and a client of its API."""
 
-    def __init__(self, process: asyncio.subprocess.Process, data: Path) -> None:
-        self.process, self.data = process, data
-        self.gateway = (data / "gateway.url").read_text().strip()
-        token = (data / "admin-token").read_text().strip()
+    def __init__(self, server: OwnServer) -> None:
+        self.server, self.gateway = server, server.gateway
         self.api = httpx.AsyncClient(
-            base_url=(data / "ui.url").read_text().strip() + "/api/v1",
-            headers={"Authorization": f"Bearer {token}"},
+            base_url=server.where.url + "/api/v1",
+            headers={"Authorization": f"Bearer {server.where.token}"},
             timeout=15,
         )
 
@@ -55,28 +46,15 @@ class Running:
 
 @asynccontextmanager
 async def up(data: Path, **settings: str) -> AsyncIterator[Running]:
-    """Start it, yield once it has printed that it is ready, end it."""
-    # Compiled once and kept, as on a user's machine: the second start is the one that counts.
-    not_kept = ("DORMICE_", "PYTHONDONTWRITEBYTECODE")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(not_kept)}
-    listen = {"DORMICE_UI_LISTEN": "127.0.0.1:0", "DORMICE_GATEWAY_LISTEN": "127.0.0.1:0",
-              "DORMICE_NATS_LISTEN": "127.0.0.1:0"}  # fmt: skip
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", "up", "--data", str(data), env=kept | listen | settings,
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
+    """Start it, yield once it is ready, end it if it still runs."""
+    server = OwnServer(data, **settings)
     try:
-        async with asyncio.timeout(READY_SECONDS):
-            while b"bus " not in await process.stdout.readline():
-                pass
-        running = Running(process, data)
+        await server.start()
+        running = Running(server)
         yield running
         await running.api.aclose()
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        await server.stop()
 
 
 async def ready(folder: Path) -> dict[str, float]:
@@ -94,7 +72,7 @@ async def idle(folder: Path) -> dict[str, float]:
         agents = [await running.enrol(f"h{n}", always_on=True) for n in range(IDLE_HOSTS)]
         for agent in agents:
             await agent.connect()
-        whole = psutil.Process(running.process.pid)
+        whole = psutil.Process(running.server.pid)
         family = [whole, *whole.children(recursive=True)]
         size = sum(process.memory_info().rss for process in family)
         for agent in agents:
@@ -119,7 +97,7 @@ async def settle(folder: Path) -> dict[str, float]:
         found = list(await asyncio.gather(*late))
         for agent in agents:
             await agent.abort()
-        return {"p99": p99(found)}
+        return {"p99": percentile(found, 99)}
 
 
 async def _laptop(running: Running, number: int) -> FakeAgent:

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cli.bench.crowd import percentile
 from libs.common.clock import SystemClock, monotonic_seconds, to_rfc3339
 from libs.common.ids import new_id
 from libs.common.runs import job_id, run_id
 from libs.common.testing.fake_agent import FakeAgent
 from libs.common.testing.webhook_receiver import Answer, WebhookReceiver
-from tests.bench.system import Running, p99, up
+from tests.bench.system import Running, up
 
 FLOOR = timedelta(seconds=4)
 QUICK = {
@@ -48,7 +49,7 @@ async def soon(folder: Path) -> dict[str, float]:
         found = [await _late(running, host_id, at) for host_id, at in came.items()]
         for agent in agents[SILENCED:]:
             await agent.abort()
-        return {"p99": p99(found)}
+        return {"p99": percentile(found, 99)}
 
 
 class _Lateness:
@@ -140,8 +141,7 @@ async def killed(folder: Path) -> dict[str, float]:
 async def _kill_at(running: Running, receiver: WebhookReceiver, count: int) -> None:
     while len(receiver.received) < count:
         await asyncio.sleep(0.01)
-    running.process.kill()
-    await running.process.wait()
+    await running.server.kill()
 
 
 async def _until_no_more(receiver: WebhookReceiver) -> None:
