@@ -14,6 +14,7 @@ LEAST_OF_ID = 4
 """Fewer characters of an id are a guess, not a reference."""
 
 RECENT_JOBS = 5000
+FEW_HOSTS = 8
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -128,3 +129,11 @@ def _only(word: str, found: Sequence[Row], say: Callable[[Row], str]) -> Row:
         return found[0]
     names = ", ".join(map(say, found[:SHOWN])) + (", …" if len(found) > SHOWN else "")
     raise Ambiguous(f"{word!r} may be any of {names}; say more of it")
+
+
+def host_names(client: Client, ids: set[str]) -> dict[str, str]:
+    """Return names by id, with as few questions as possible."""
+    if len(ids) <= FEW_HOSTS:
+        found = (list(client.items("/hosts", 1, id=one)) for one in sorted(ids))
+        return {host["id"]: host["name"] for hosts in found for host in hosts}
+    return {host["id"]: host["name"] for host in client.items("/hosts")}

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from cli import words
 from cli.client import Client
-from cli.finding import find_host, short
+from cli.finding import find_host, host_names, short
 from cli.options import Ask
 from cli.output import Listing, warn
 from cli.table import Column, Row, Table
@@ -17,7 +17,6 @@ from cli.times import lasted, moment, since
 from libs.common.clock import SystemClock
 
 POLL_SECONDS = 0.5
-FEW_HOSTS = 8
 FIELDS = (
     "id", "host_id", "host_name", "kind", "status", "origin", "attempt", "schedule_id",
     "source_group_id", "fire_time", "created_at", "started_at", "finished_at", "exit_code", "error",
@@ -32,14 +31,6 @@ def fetch_jobs(client: Client, host: str | None, status: str | None, limit: int)
     failed = next((job for job in rows if job["status"] == "failed"), None)
     step = f"dormice job log {short(failed['id'])}" if failed else ""
     return Listing(job_table(SystemClock().now()), named, "", step)
-
-
-def host_names(client: Client, ids: set[str]) -> dict[str, str]:
-    """Return names by id, with as few questions as possible."""
-    if len(ids) <= FEW_HOSTS:
-        found = (list(client.items("/hosts", 1, id=one)) for one in sorted(ids))
-        return {host["id"]: host["name"] for hosts in found for host in hosts}
-    return {host["id"]: host["name"] for host in client.items("/hosts")}
 
 
 def job_table(now: datetime) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cli.client import Client
-from cli.finding import find_by_id, find_host, short
+from cli.finding import find_by_id, find_host, host_names, short
 from cli.options import Ask
 from cli.output import Listing
 from cli.table import Column, Row, Table
@@ -85,10 +85,7 @@ def _current(client: Client) -> list[Row]:
 
 def _names(client: Client, rows: list[Row]) -> dict[str, str]:
     """Return the names of the hosts that silences are for; a host that is gone has none."""
-    wanted = {row["host_id"] for row in rows if row["host_id"]}
-    if not wanted:
-        return {}
-    return {host["id"]: host["name"] for host in client.items("/hosts") if host["id"] in wanted}
+    return host_names(client, {row["host_id"] for row in rows if row["host_id"]})
 
 
 def silence_table(names: dict[str, str], now: datetime) -> Table:
