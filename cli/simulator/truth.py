@@ -44,22 +44,23 @@ NEVER = {
     },
     "jobs": {
         "R15: two attempts of a run at once": """
-            SELECT 1 FROM job WHERE status IN ('dispatched', 'running') AND run_id IS NOT NULL
-            GROUP BY run_id HAVING count(*) > 1""",
+            SELECT 1 FROM job INDEXED BY watched_runs WHERE status IN ('dispatched', 'running')
+            AND run_id IS NOT NULL GROUP BY run_id HAVING count(*) > 1""",
         "R15: an attempt waits although its run has succeeded": """
             SELECT 1 FROM job JOIN job AS other USING (run_id) WHERE job.status = 'requested'
             AND other.status IN ('succeeded', 'succeeded_with_warnings')""",
         "two jobs run on one host whose reports have arrived": """
-            SELECT 1 FROM job JOIN host USING (host_id) WHERE status IN ('dispatched', 'running')
-            AND host.synced GROUP BY host_id HAVING count(*) > 1""",
+            SELECT 1 FROM job INDEXED BY watched_hosts JOIN host USING (host_id)
+            WHERE status IN ('dispatched', 'running') AND host.synced
+            GROUP BY host_id HAVING count(*) > 1""",
     },
 }
 
 
 WATCHED = {
     "jobs": (
-        "CREATE INDEX watched_at_work ON job (host_id, run_id) "
-        "WHERE status IN ('dispatched', 'running')",
+        "CREATE INDEX watched_runs ON job (run_id) WHERE status IN ('dispatched', 'running')",
+        "CREATE INDEX watched_hosts ON job (host_id) WHERE status IN ('dispatched', 'running')",
         "CREATE INDEX watched_waiting ON job (run_id) WHERE status = 'requested'",
     ),
 }

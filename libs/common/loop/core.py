@@ -48,6 +48,8 @@ class Core:
         self._ids = ids or IdSource()
         self._interest = {_interest_key(model.type) for model in machine.handlers}
         self._last_effect_row = 0
+        self._position: Position | None = None  # As of the last commit; None: not known here.
+        self._due: datetime | None = None  # The first deadline, as of the same.
         self._unsent: dict[str, int] = dict(  # event id → row, oldest first, as of the last commit
             db.execute("SELECT event_id, row_id FROM outbox ORDER BY row_id")
         )
@@ -59,7 +61,9 @@ class Core:
         """Return the last applied event's place; None before `start_at`. Raises: StoreFault."""
         with faults_of(self.machine.name):
             row = self.db.execute("SELECT log_created_at, seq, event_id FROM position").fetchone()
-        return Position(*row) if row else None
+            self._due = self._find_due()
+        self._position = Position(*row) if row else None
+        return self._position
 
     def start_at(self, position: Position, buckets: Buckets, now: datetime, *, again: bool) -> None:
         """Go on after `position`, with the state from `buckets`: what is read then may be older.
@@ -82,7 +86,7 @@ class Core:
             self._unsent = {row.message.event_id: row.row_id for row in step.outbox}
             self._last_effect_row = 0
             self._collect_effects(step)
-            self._next_due(step)
+            step.next_due = self._due
         return step
 
     def handles(self, message: LogMessage) -> bool:
@@ -108,11 +112,11 @@ class Core:
 
         Raises: StoreFault.
         """
+        position = self._position or self.position()
+        if position is None:
+            raise RuntimeError("start_at comes first")
+        step = Step(position)
         with self._tx(now) as tx:
-            position = self.position()
-            if position is None:
-                raise RuntimeError("start_at comes first")
-            step = Step(position)
             if acknowledged_row:
                 self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (acknowledged_row,))
             if messages:
@@ -125,17 +129,20 @@ class Core:
                 self._answer(tx, work, step)
             if deadlines:
                 self._run_due(tx, step)
-            self._next_due(step)
+            step.next_due = self._find_due() if tx.deadlines_changed else self._due
+        self._position, self._due = step.position, step.next_due
         step.signals, step.outbox = tx.signals, tx.rows
         self._forget_sent(max(acknowledged_row, *step.sent_rows, 0))
         self._unsent.update((row.message.event_id, row.row_id) for row in tx.rows)
-        self._collect_effects(step)
+        if tx.effects_started:
+            self._collect_effects(step)
         return step
 
     @contextlib.contextmanager
     def _tx(self, now: datetime) -> Iterator[Tx]:
         """One transaction; what it emits is committed with it."""
         source, row = self.machine.source, self._last_row + 1
+        self._position = None  # Until the commit nobody knows.
         with faults_of(self.machine.name), transaction(self.db):
             tx = Tx(self.db, source=source, now=now, ids=self._ids, first_row=row)
             yield tx
@@ -227,6 +234,8 @@ class Core:
     # -- deadlines -----------------------------------------------------------------------------
 
     def _run_due(self, tx: Tx, step: Step) -> None:
+        if not tx.deadlines_changed and (self._due is None or self._due > tx.now):
+            return
         while step.due_run < DUE_PER_STEP:
             row = self.db.execute(
                 "SELECT kind, key, due_at FROM deadline WHERE due_at <= ? ORDER BY due_at LIMIT 1",
@@ -252,9 +261,9 @@ class Core:
             tx.schedule(kind, key, tx.now + FAILED_AGAIN)
             tx.decide(key, "deadline_failed", f"{kind}: {type(error).__name__}: {error}"[:300])
 
-    def _next_due(self, step: Step) -> None:
+    def _find_due(self) -> datetime | None:
         (due,) = self.db.execute("SELECT min(due_at) FROM deadline").fetchone()
-        step.next_due = None if due is None else from_micros(due)
+        return None if due is None else from_micros(due)
 
     # -- what the shell has to do ----------------------------------------------------------------
 

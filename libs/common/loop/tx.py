@@ -52,6 +52,8 @@ class Tx:
         self.event_id = ""
         self.signals: list[Signal] = []
         self.rows: list[OutboxRow] = []
+        self.deadlines_changed = False
+        self.effects_started = False
         self._ids = ids
         self._first_row = first_row
 
@@ -81,6 +83,8 @@ class Tx:
 
     def write_outbox(self) -> None:
         """Write what was emitted: once, last, all together, which costs half of one by one."""
+        if not self.rows:
+            return
         self.db.executemany(
             "INSERT INTO outbox (row_id, event_id, subject, bucket, data) VALUES (?, ?, ?, ?, ?)",
             [
@@ -101,6 +105,7 @@ class Tx:
 
     def schedule(self, kind: str, key: str, at: datetime) -> None:
         """Have the deadline handler of `kind` called for `key` at `at`; replaces an earlier one."""
+        self.deadlines_changed = True
         self.db.execute(
             "INSERT INTO deadline VALUES (?, ?, ?) "
             "ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at",
@@ -108,6 +113,7 @@ class Tx:
         )
 
     def unschedule(self, kind: str, key: str) -> None:
+        self.deadlines_changed = True
         self.db.execute("DELETE FROM deadline WHERE kind = ? AND key = ?", (kind, key))
 
     def start_effect(self, kind: str, key: str, payload: dict[str, Any]) -> None:
@@ -115,6 +121,7 @@ class Tx:
 
         One per (kind, key): a new one replaces one that has not ended.
         """
+        self.effects_started = True
         self.db.execute("DELETE FROM effect WHERE kind = ? AND key = ?", (kind, key))
         self.db.execute(
             "INSERT INTO effect (kind, key, payload) VALUES (?, ?, ?)",
