@@ -50,8 +50,8 @@ test-deploy: $(READY)  ## Test the compose file on a real Docker engine
 fuzz: $(READY)  ## Try properties long and at random: make fuzz TIMES=100
 	@DORMICE_FUZZ=$(or $(TIMES),20) $(BIN)/python -m pytest -q --timeout=0 $$(grep -rl "^from hypothesis\|^import schemathesis" --include='test_*.py' tests)
 
-sim: $(READY)  ## Simulate weeks of fleets: make sim SEED=7 SEEDS=20, or a night: MINUTES=480
-	@$(BIN)/dormice simulate --seed $(or $(SEED),0) $(if $(MINUTES),--for $(MINUTES)m,--seeds $(or $(SEEDS),20))
+sim: $(READY)  ## Simulate weeks of fleets: make sim SEED=7 SEEDS=20 HOSTS=5, or a night: MINUTES=480
+	@$(BIN)/dormice simulate --seed $(or $(SEED),0) $(if $(HOSTS),--hosts $(HOSTS)) $(if $(MINUTES),--for $(MINUTES)m,--seeds $(or $(SEEDS),20))
 
 check-mutants: $(READY)  ## Break each rule in a copy of the code; the tests must notice
 	@$(BIN)/python -m tests.mutants $(MUTANTS)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import count
 
 from rich.console import Console
 
-from cli.simulator.play import Plan, Result, play
+from cli.simulator.many import plan_of, play_many
+from cli.simulator.play import Plan, Result
 from cli.simulator.shrink import shrink
 from libs.common.clock import monotonic_seconds
 from libs.common.logging import configure
 
-ANY_SIZE = 0
-SIZES = (5, 8, 5, 20, 5, 50, 5, 8, 5, 200)
-"""How many hosts one world after another has, if nobody says."""
-
-
-def simulate(first_seed: int, seeds: int | None, plan: Plan, lasting: timedelta | None) -> bool:
+def simulate(
+    first_seed: int, seeds: int | None, plan: Plan, lasting: timedelta | None, workers: int
+) -> bool:
     """Play `seeds` worlds (None: for as long as `lasting`), and print what happened.
 
     `plan.hosts` ANY_SIZE: worlds of all sizes. Return True if every rule held in all of them.
@@ -27,18 +26,23 @@ def simulate(first_seed: int, seeds: int | None, plan: Plan, lasting: timedelta 
     console = Console()
     results: list[Result] = []
     started = monotonic_seconds()
-    while seeds is None or len(results) < seeds:
-        seed = first_seed + len(results)
-        sized = replace(plan, hosts=plan.hosts or SIZES[seed % len(SIZES)])
-        result = play(seed, sized)
+    for result in play_many(_seeds(first_seed, seeds, lasting), plan, workers):
         results.append(result)
         if result.failure:
-            _explain(console, result, sized)
-            break
-        if lasting and monotonic_seconds() - started >= lasting.total_seconds():
+            _explain(console, result, plan_of(result.seed, plan))
             break
     _sum_up(console, results, monotonic_seconds() - started)
     return not results[-1].failure
+
+
+def _seeds(first: int, number: int | None, lasting: timedelta | None) -> Iterator[int]:
+    """Yield seeds: so many, or until the time is over."""
+    started = monotonic_seconds()
+    for seed in count(first):
+        over = lasting is not None and monotonic_seconds() - started >= lasting.total_seconds()
+        if over or (number is not None and seed >= first + number):
+            return
+        yield seed
 
 
 def _explain(console: Console, failed: Result, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Annotated
 
@@ -43,6 +44,9 @@ def simulate(  # noqa: PLR0913  Each is an option.
     limit: Annotated[
         int | None, typer.Option("--limit", min=0, help="Only the first so many of them.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Worlds at once: one a core.")
+    ] = None,
 ) -> None:
     """Live through weeks of a simulated fleet; say which rule broke.
 
@@ -57,11 +61,12 @@ def simulate(  # noqa: PLR0913  Each is an option.
       dormice simulate --seed 109 --days 7
       dormice simulate --seed 5000 --for 8h
     """
-    from cli.simulator.command import ANY_SIZE
     from cli.simulator.command import simulate as live
+    from cli.simulator.many import ANY_SIZE
     from cli.simulator.play import NO_LIMIT, Plan
 
     hosts = hosts or (ANY_SIZE if lasting else 5)
     plan = Plan(hosts, days, troubles, NO_LIMIT if limit is None else limit)
-    if not live(seed, None if lasting else seeds, plan, lasting):
+    workers = workers or os.cpu_count() or 1
+    if not live(seed, None if lasting else seeds, plan, lasting, workers):
         raise typer.Exit(1)
