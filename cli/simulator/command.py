@@ -15,6 +15,7 @@ from cli.simulator.shrink import shrink
 from libs.common.clock import monotonic_seconds
 from libs.common.logging import configure
 
+
 def simulate(
     first_seed: int, seeds: int | None, plan: Plan, lasting: timedelta | None, workers: int
 ) -> bool:
