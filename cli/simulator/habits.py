@@ -1,4 +1,5 @@
-"""How machines live: servers that run and reboot, laptops with office hours, lids and holidays."""
+"""How machines live: servers that run and reboot, laptops with office hours, lids and holidays,
+laptops that travel."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 DAY = 24 * HOUR
 NINE, SIX = 9, 18
+FARAWAY = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe"]
 
 
 class Server:
@@ -68,3 +70,25 @@ class Laptop:
             self._agent.fall_asleep(GoodbyeReason.SLEEP if graceful else None)
         span = self._random.choice([40.0, 5 * 60, HOUR])
         self._world.after(span * self._random.uniform(0.5, 1.5), self._open)
+
+
+class Traveller(Laptop):
+    """Is opened in another zone than it was closed in, once in ten times or so."""
+
+    def _open(self) -> None:
+        if self._random.random() < 0.1:
+            travel(self._world, self._agent, self._random)
+        super()._open()
+
+
+def travel(world: World, agent: Agent, random: Random) -> None:
+    """Move a host to another zone; whether it is overdue is open until it has been back a while."""
+    agent.zone = random.choice(FARAWAY)
+    agent.edited_at = world.now + timedelta(days=2)
+    world.truth.disturb("moved to another zone")
+
+
+HABITS: dict[str, type[Server] | type[Laptop]] = {
+    "server": Server, "laptop": Laptop, "traveller": Traveller,
+}  # fmt: skip
+"""How a host lives, by the first word of its name."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from cli.simulator.habits import travel
 from libs.common.events.host import HostRecord
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from cli.simulator.world import World
 
 MINUTE = timedelta(minutes=1)
-FARAWAY = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe"]
 
 
 def _some_host(world: World, random: Random) -> tuple[Agent, HostRecord] | None:
@@ -68,9 +68,7 @@ def edit_schedule(world: World, random: Random) -> None:
 def move_zone(world: World, random: Random) -> None:
     found = _some_host(world, random)
     if found:
-        found[0].zone = random.choice(FARAWAY)
-        found[0].edited_at = world.now + timedelta(days=2)
-        world.truth.disturb("moved to another zone")
+        travel(world, found[0], random)
 
 
 def remove(world: World, random: Random) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from cli.simulator.agent import Agent
-from cli.simulator.habits import Laptop, Server
+from cli.simulator.habits import HABITS
 from cli.simulator.oracle import Oracle
 from cli.simulator.trouble import Trouble
 from cli.simulator.world import QUICK, SLOW, Violation, World
@@ -81,7 +81,7 @@ class _Play:
 
     def _live(self) -> None:
         for agent in self.world.agents.values():
-            habit = Server if agent.name.startswith("server") else Laptop
+            habit = HABITS[agent.name.split("-")[0]]
             habit(self.world, agent, Random(self.chooser.getrandbits(64)))  # noqa: S311
         if self.plan.troubles_per_day:
             own = Random(self.chooser.getrandbits(64))  # noqa: S311
@@ -104,7 +104,8 @@ class _Play:
 
     def _enroll(self, number: int) -> None:
         is_server = number % 5 < 2
-        name = f"{'server' if is_server else 'laptop'}-{number}"
+        kind = "server" if is_server else "traveller" if number % 10 == 7 else "laptop"
+        name = f"{kind}-{number}"
         zone = self.chooser.choice(ZONES)
         self.world.registry.call(
             "create_enrollment_token", partial(self._use_token, name, zone), always_on=is_server

@@ -90,14 +90,18 @@ class Sleeper(ABC):
     _watching: object = None
 
     def last_success(self, *, acknowledged: bool, group: str | None = None) -> datetime | None:
-        """Return when the last good run ended, of those that were acknowledged, or of all."""
+        """Return the latest end of a good run, of those that were acknowledged, or of all.
+
+        The latest by the services' clock: once that was set back, a newer run may have ended
+        earlier by it.
+        """
         ends = (
             one.ended
-            for one in reversed(self.done)
+            for one in self.done
             if one.ended is not None and one.status.startswith("succeeded")
             and group in (None, one.group) and (one.acknowledged or not acknowledged)
         )  # fmt: skip
-        return next(ends, None)
+        return max(ends, default=None)
 
     def clock(self) -> datetime:
         """The agent's own clock."""

@@ -88,6 +88,7 @@ class World:
         self.ids = IdSource(Random(seed + 1))  # noqa: S311
         self.truth = Truth(self)
         self.network = Network(self.random)
+        self._hangs = Random(seed + 2)  # noqa: S311
         self.agents: dict[str, Agent] = {}
         self.steps = 0
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -301,6 +302,9 @@ class World:
         return self.random.choice(listening) if listening else None
 
     def job_seconds(self) -> float:
+        """Return how long a backup takes; one in a hundred hangs, until it is cancelled or cut."""
+        if self._hangs.random() < 0.01:
+            return 3600.0 * self._hangs.uniform(10, 100)
         return self.random.choice([8.0, 45.0, 300.0, 2400.0]) * self.random.uniform(0.5, 1.5)
 
     def job_status(self) -> str:

@@ -69,8 +69,19 @@ def _end(tx: Tx, event: JobEvent, state: str, *, succeeded: bool) -> None:
         _close_run(tx, run, succeeded=succeeded)
         return
     if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
-        arms.set_accepted(tx, event.host_id, accepted=False)  # Its next attempt, not yet.
+        _expect_next_attempt(tx, run)
     look_at(tx, event.host_id)
+
+
+def _expect_next_attempt(tx: Tx, run: Run) -> None:
+    """It keeps its slot, and is not accepted yet. Asked for in a session that is gone, it waits for
+    the present arm to ask again, and the slot is free."""
+    host = store.find_host(tx, run.host_id)
+    if host is not None and host.session == run.arm_id:
+        arms.set_accepted(tx, run.host_id, accepted=False)
+    else:
+        arms.delete_run(tx, run.host_id)
+        admit_soon(tx)
 
 
 def _is_of_host(tx: Tx, event: JobEvent) -> bool:

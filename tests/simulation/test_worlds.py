@@ -35,7 +35,7 @@ def test_r18_the_rules_hold_where_they_were_once_broken(seed: int) -> None:
     assert result.judged > 10
 
 
-@pytest.mark.parametrize("seed", [*range(300, 313), 320])
+@pytest.mark.parametrize("seed", range(300, 304))
 def test_r18_the_rules_hold_through_all_that_can_go_wrong(seed: int) -> None:
     result = play(seed, Plan(hosts=3, days=14, troubles_per_day=8))
     assert result.failure is None

@@ -103,6 +103,14 @@ ARMS = (
         f"{OF_MACHINE}::test_r16_undeliverable_waits_for_the_next_hello",
     ),
     Mutant(
+        "catchup-waits-for-an-attempt-that-waits-for-it",
+        "R12",
+        "services/catchup/outcomes.py",
+        "    if host is not None and host.session == run.arm_id:\n",
+        "    if host is not None:\n",
+        f"{OF_MACHINE}::test_r12_a_failure_that_a_later_arm_waited_for_keeps_it_waiting_no_longer",
+    ),
+    Mutant(
         "catchup-end-of-an-older-session-counts",
         "R3 R12",
         MACHINE,

@@ -527,3 +527,19 @@ def test_r12_a_retry_that_its_host_slept_through_keeps_no_later_catch_up_waiting
     wake(fleet, session="S2")
     fleet.advance(SETTLE)
     assert fleet.last(CatchupRequested).arm_id == "S2"
+
+
+def test_r12_a_failure_that_a_later_arm_waited_for_keeps_it_waiting_no_longer() -> None:
+    """The run of the first arm failed in the second one's session: its next attempt goes only when
+    that asks for it."""
+    fleet = rig()
+    enroll(fleet)
+    wake(fleet, connection=1)
+    fleet.advance(SETTLE)
+    first = fleet.last(CatchupRequested)
+    taken = dispatched(fleet, first)
+    fleet.publish(taken)
+    wake(fleet, session="S2", connection=2, running=(taken.job_id,))
+    fleet.advance(SETTLE * 2)
+    fleet.publish(finished(fleet, first, status=JobStatus.FAILED, last=False))
+    assert fleet.last(CatchupRequested).arm_id == "S2"
