@@ -116,10 +116,13 @@ class Agent:
                 raise result
 
     def _assemble(self) -> None:
-        self.machine = AgentMachine(self.settings, self.files, self.store, self.identity.host_id)
+        engine = engine_of(self.settings, self.files)
+        self.machine = AgentMachine(
+            self.settings, self.files, self.store, self.identity.host_id, engine.kinds
+        )
         self.connection = Connection(self.settings, self, self.clock, self._random)
         self.runner = JobRunner(
-            engine_of(self.settings, self.files),
+            engine,
             note=self._note,
             grace=self.settings.stop_grace,
             on_started=self._job_started,

@@ -49,7 +49,7 @@ def enroll(  # noqa: PLR0913  # Typer: one parameter for each option.
     except DormiceError as error:
         _fail(error)
     typer.echo(f"enrolled as {identity.host_id} with {identity.gateway}")
-    typer.echo("next: dormice agent run")
+    typer.echo("next: dormice agent install, or dormice agent run")
 
 
 @app.command()
@@ -68,6 +68,30 @@ def run(state: State = None, config: ConfigFile = None) -> None:
         asyncio.run(Agent(settings).run())
     except DormiceError as error:
         _fail(error)
+
+
+@app.command()
+def install(
+    user: Annotated[bool, typer.Option("--user", help="For you alone, without root.")] = False,
+    print_only: Annotated[bool, typer.Option("--print", help="Show it, write nothing.")] = False,
+    state: State = None,
+    config: ConfigFile = None,
+) -> None:
+    """Have the agent start with this machine: a systemd unit, a launchd plist, a Windows task."""
+    from agent import installing
+    from agent.settings import AgentSettings
+
+    try:
+        settings = AgentSettings.load(config, state=state)
+        wanted = installing.plan(settings, config, user=user)
+        if print_only or wanted.path is None:
+            typer.echo(wanted.text, nl=False)
+        else:
+            typer.echo(installing.install(settings, wanted))
+    except DormiceError as error:
+        _fail(error)
+    for step in wanted.steps:
+        typer.echo(f"next: {step}", err=print_only)
 
 
 @app.command()

@@ -39,3 +39,9 @@ class StateUnusable(DormiceError):
 
 class DamagedFile(StateUnusable):
     """A file of the state directory cannot be understood; the message says what to do."""
+
+
+class InstallRefused(DormiceError):
+    """What starts the agent with the machine cannot be written."""
+
+    code = "install_refused"

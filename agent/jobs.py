@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.engines.process import ControlledProcess
 from agent.work import Engine, Outcome, Progress, Work
 from libs.common.clock import monotonic_seconds
+from libs.common.durations import format_duration
 from libs.common.errors import DormiceError
 from libs.common.logging import get_logger
 from libs.common.protocol import LOG_TAIL_BYTES, Frame, JobLog, JobProgress, RunStatus
@@ -50,6 +51,7 @@ class JobRunner:
         self._process: ControlledProcess | None = None
         self._job_id: str | None = None
         self._stopped_as: RunStatus | None = None
+        self._stopped_why = ""
 
     def start(self, work: Work) -> None:
         """Begin `work`; the caller made sure that nothing else runs."""
@@ -58,16 +60,25 @@ class JobRunner:
         self._process = ControlledProcess(self._note, grace=self._grace)
         self._task = asyncio.create_task(self._run(work, self._process), name="job")
 
-    def cancel(self, job_id: str, status: RunStatus = RunStatus.CANCELLED) -> None:
+    def cancel(self, job_id: str) -> None:
         """End this job; another id is no concern of ours."""
-        if self._process is not None and self._job_id == job_id:
-            self._stopped_as = status
-            self._process.stop()
+        if self._job_id == job_id:
+            self._end_as(RunStatus.CANCELLED, "cancelled")
 
     def interrupt(self) -> None:
         """End whatever runs, as interrupted."""
-        if self._job_id is not None:
-            self.cancel(self._job_id, RunStatus.INTERRUPTED)
+        self._end_as(RunStatus.INTERRUPTED, "the agent was stopped")
+
+    def _time_out(self, timeout: timedelta) -> None:
+        said = f"stopped after {format_duration(timeout)}: it took too long"
+        self._end_as(RunStatus.FAILED, said)
+
+    def _end_as(self, status: RunStatus, why: str) -> None:
+        """The first who ends a job says how it ended; asking again hurries nothing."""
+        if self._process is not None:
+            if self._stopped_as is None:
+                self._stopped_as, self._stopped_why = status, why
+            self._process.stop()
 
     async def stop(self) -> None:
         """End whatever runs, as interrupted, and wait until that is reported."""
@@ -85,23 +96,31 @@ class JobRunner:
 
     async def _run(self, work: Work, process: ControlledProcess) -> None:
         voice = _Voice(work.job_id, self._tell)
+        timer = self._timer_of(work)
         try:
             self._on_started(work.job_id)
-            outcome = await self._engine.backup(work, process, voice)
+            outcome = await self._engine.perform(work, process, voice)
         except DormiceError as error:
             outcome = Outcome(RunStatus.FAILED, error=error.message)
         except Exception as error:
             log.exception("engine_failed", job_id=work.job_id)
             outcome = Outcome(RunStatus.FAILED, error=f"the agent failed: {type(error).__name__}")
+        if timer is not None:
+            timer.cancel()
         self._process = self._job_id = None
         self._on_finished(work.job_id, self._judged(outcome, voice.tail()))
+
+    def _timer_of(self, work: Work) -> asyncio.TimerHandle | None:
+        if work.timeout is None:
+            return None
+        loop = asyncio.get_running_loop()
+        return loop.call_later(work.timeout.total_seconds(), self._time_out, work.timeout)
 
     def _judged(self, outcome: Outcome, tail: str) -> Outcome:
         """A job that was stopped and did not succeed all the same ended as its stopper says."""
         status, error = outcome.status, outcome.error
         if self._stopped_as is not None and status in (RunStatus.FAILED, RunStatus.CANCELLED):
-            status = self._stopped_as
-            error = "cancelled" if status is RunStatus.CANCELLED else "the agent was stopped"
+            status, error = self._stopped_as, self._stopped_why
         return replace(
             outcome,
             status=status,

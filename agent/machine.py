@@ -43,9 +43,15 @@ class AgentMachine:
     """The state of one enrolled agent, and the moves it may make."""
 
     def __init__(
-        self, settings: AgentSettings, files: StateDirectory, store: AgentStore, host_id: str
+        self,
+        settings: AgentSettings,
+        files: StateDirectory,
+        store: AgentStore,
+        host_id: str,
+        kinds: frozenset[str] = frozenset({"backup"}),
     ) -> None:
         self._settings = settings
+        self._kinds = kinds
         self._files = files
         self._store = store
         self._host_id = host_id
@@ -139,13 +145,11 @@ class AgentMachine:
         if verdict is not RunVerdict.ACCEPT:
             log.info("job_declined", job_id=run.job_id, reason=verdict.value)
             return JobDeclined(job_id=run.job_id, reason=verdict.value), None
-        work = self._accept(
-            Job(
-                run.job_id, run_key, run.attempt, run.schedule_id, run.source_group_id,
-                run.fire_time, alone=False, state=ACCEPTED,
-            ),
-            now,
+        job = Job(
+            run.job_id, run_key, run.attempt, run.schedule_id, run.source_group_id,
+            run.fire_time, alone=False, state=ACCEPTED,
         )  # fmt: skip
+        work = self._accept(job, run, now)
         return JobAccepted(job_id=run.job_id, state=ACCEPTED), work
 
     def on_hold(self, hold: Hold, now: datetime) -> None:
@@ -199,16 +203,28 @@ class AgentMachine:
             self.spool.append(report)
         log.info("job_finished", job_id=job.job_id, status=outcome.status.value)
 
-    def _accept(self, job: Job, now: datetime) -> Work | None:
-        group = None if self.config is None else policy.find_group(self.config, job.source_group_id)
-        if self.config is None or group is None:
+    def _accept(self, job: Job, run: Run | None, now: datetime) -> Work | None:
+        """Take a job, the server's `run` or one of our own: on disk before this returns."""
+        kind = "backup" if run is None else run.kind
+        if self.config is None or not policy.has_its_group(self.config, kind, job.source_group_id):
             return None
         with self._store.transaction():
             self.ledger.add_job(job, now)
             if job.run_id is not None:
                 self.ledger.settle(job.run_id)
         self.running = job.job_id
-        return Work(job.job_id, group, self.config.repository)
+        timeout = self._settings.job_timeout
+        if run is not None and run.timeout_seconds is not None:
+            timeout = timedelta(seconds=run.timeout_seconds)
+        return Work(
+            job.job_id,
+            policy.find_group(self.config, job.source_group_id),
+            self.config.repository,
+            kind=kind,
+            arguments=(run.arguments if run else None) or {},
+            attempt=job.attempt,
+            timeout=timeout,
+        )
 
     # --- fires ---
 
@@ -261,13 +277,11 @@ class AgentMachine:
             return None
         fire = waiting.fire
         log.info("job_runs_alone", job_id=waiting.job_id, schedule_id=fire.schedule_id)
-        return self._accept(
-            Job(
-                waiting.job_id, waiting.run_id, waiting.attempt, fire.schedule_id,
-                fire.source_group_id, fire.fire_time, alone=True, state=ACCEPTED,
-            ),
-            now,
+        job = Job(
+            waiting.job_id, waiting.run_id, waiting.attempt, fire.schedule_id,
+            fire.source_group_id, fire.fire_time, alone=True, state=ACCEPTED,
         )  # fmt: skip
+        return self._accept(job, None, now)
 
     def _note_answer(self, key: str, run: Run, verdict: RunVerdict, now: datetime) -> None:
         """A `run` answers the fire. One that we had to decline gets its full time again."""
@@ -293,6 +307,7 @@ class AgentMachine:
             spool_full=self.spool.is_full(),
             stopping=self.stopping,
             needs_repository=self._settings.engine == "restic",
+            kinds=self._kinds,
         )
 
 

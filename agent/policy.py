@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from agent.ledger import Job, Waiting
+from libs.common.job_arguments import NEEDS_GROUP
 from libs.common.protocol import Config, Run, SourceGroupConfig
 
 LONGEST_HOLD = timedelta(hours=24)
@@ -30,13 +31,14 @@ class RunVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What decisions about runs depend on."""
+    """What decisions about runs depend on. `kinds`: what the engine can do."""
 
     config: Config | None
     busy: bool
     spool_full: bool
     stopping: bool
     needs_repository: bool
+    kinds: frozenset[str] = frozenset({"backup"})
 
 
 def assess_run(
@@ -60,9 +62,9 @@ def assess_run(
         return RunVerdict.BUSY
     if situation.spool_full:
         return RunVerdict.SPOOL_FULL
-    if run.kind != "backup":
+    if run.kind not in situation.kinds:
         return RunVerdict.UNSUPPORTED_KIND
-    if find_group(config, run.source_group_id) is None:
+    if not has_its_group(config, run.kind, run.source_group_id):
         return RunVerdict.UNKNOWN_GROUP
     if situation.needs_repository and config.repository is None:
         return RunVerdict.NO_REPOSITORY
@@ -105,6 +107,13 @@ def hold_until(until: datetime, *, server_offset: timedelta, now: datetime) -> d
 def due_after_wake(due_at: datetime, now: datetime, autonomy: timedelta) -> datetime:
     """Return when a fire runs alone after a sleep or a start: the server gets its time again."""
     return max(due_at, now + autonomy)
+
+
+def has_its_group(config: Config, kind: str, group_id: str | None) -> bool:
+    """Say whether a job's source group is configured here; a job of some kinds needs none."""
+    if group_id is None:
+        return kind not in NEEDS_GROUP
+    return find_group(config, group_id) is not None
 
 
 def find_group(config: Config, group_id: str | None) -> SourceGroupConfig | None:

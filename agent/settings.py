@@ -67,6 +67,8 @@ class AgentSettings(DormiceSettings):
     clock_slice: Duration = timedelta(seconds=15)
     clock_gap: Duration = timedelta(seconds=30)  # A longer jump of the clock was sleep.
     stop_grace: Duration = timedelta(seconds=5)  # For restic to end by itself when asked to.
+    job_timeout: Duration = timedelta(days=3)  # Of a job for which the server names none.
+    lock_patience: Duration = timedelta(minutes=5)  # For a repository that another has locked.
 
     spool_bytes: Annotated[int, Field(ge=4096)] = 16 * 1024 * 1024
     in_flight: Annotated[int, Field(ge=1, le=100)] = 100

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from libs.common.protocol import RepositoryConfig, RunStatus, SourceGroupConfig
@@ -11,11 +12,25 @@ from libs.common.protocol import RepositoryConfig, RunStatus, SourceGroupConfig
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A job to be done, with everything that an engine needs."""
+    """A job to be done, with everything that an engine needs.
+
+    `timeout`: after it the job is stopped and has failed. `attempt` above 1: an earlier one was
+    cut off or failed, and may have left locks.
+    """
 
     job_id: str
-    group: SourceGroupConfig
+    group: SourceGroupConfig | None
     repository: RepositoryConfig | None
+    kind: str = "backup"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int = 1
+    timeout: timedelta | None = None
+
+    @property
+    def source(self) -> SourceGroupConfig:
+        """The source group of a job that needs one: none without is accepted."""
+        assert self.group is not None
+        return self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,10 @@ class Process(Protocol):
         """
         ...
 
+    async def rest(self, pause: timedelta) -> None:
+        """Do nothing for a while. Raises: Stopped, as soon as the job is to end."""
+        ...
+
 
 class OnLine(Protocol):
     def __call__(self, stream: str, line: str, /) -> None:
@@ -81,6 +100,9 @@ class Stopped(Exception):
 
 
 class Engine(Protocol):
-    """What does a backup."""
+    """What does the jobs of some kinds."""
 
-    async def backup(self, work: Work, process: Process, listener: Listener) -> Outcome: ...
+    @property
+    def kinds(self) -> frozenset[str]: ...
+
+    async def perform(self, work: Work, process: Process, listener: Listener) -> Outcome: ...

@@ -24,7 +24,7 @@ Schedule = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Name or id.")
 
 @group_app.command("add")
 @asking
-def add_group(
+def add_group(  # noqa: PLR0913  # Typer: one parameter for each option.
     ask: Ask,
     host: Host,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Also the tag of its snapshots.")],
@@ -33,17 +33,23 @@ def add_group(
         list[str] | None, typer.Option("--exclude", "-x", help="A pattern; may be repeated.")
     ] = None,
     retry_max: Annotated[int, typer.Option("--retry-max", min=0, help="Tries after a fault.")] = 0,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", "-k", help="daily=7, …; may be repeated.")
+    ] = None,
 ) -> None:
     """Say what a host backs up together.
 
     \b
     Examples:
-      dormice group add laptop-7 home /home --exclude '*.cache'
+      dormice group add laptop-7 home /home --exclude '*.cache' --keep daily=7 --keep weekly=4
     """
     from cli.finding import find_host
+    from cli.parts import retention_of
 
     found = find_host(ask.client, host)
     body = {"name": name, "includes": paths, "excludes": exclude or [], "retry_max": retry_max}
+    if keep:
+        body["retention"] = retention_of(keep)
     made = ask.client.post(f"/hosts/{found['id']}/source-groups", body)
     step = f"dormice schedule add {found['name']} '0 2 * * *' --group {name}"
     ask.out.result(made, f"{found['name']} has the group {made['name']}", step)
@@ -56,6 +62,27 @@ def list_groups(ask: Ask, host: Host) -> None:
     from cli.parts import fetch_groups
 
     ask.out.show_list(lambda: fetch_groups(ask.client, host))
+
+
+@group_app.command("keep")
+@asking
+def keep_of_group(
+    ask: Ask,
+    host: Host,
+    group: Group,
+    rules: Annotated[list[str], typer.Argument(metavar="RULE", help="daily=7, within=30d, …")],
+) -> None:
+    """Say which snapshots of a source group a forget keeps.
+
+    The rules are restic's: last, hourly, daily, weekly, monthly, yearly, within.
+
+    \b
+    Examples:
+      dormice group keep laptop-7 home daily=7 weekly=4 monthly=12
+    """
+    from cli.parts import set_retention
+
+    set_retention(ask, host, group, rules)
 
 
 @group_app.command("remove")

@@ -15,6 +15,7 @@ from cli.table import Column, Row, Table
 from cli.terminal import Shape
 from cli.times import day_and_clock, local_clock, moment, since
 from libs.common.clock import SystemClock
+from libs.common.errors import BadInput
 
 GROUP_FIELDS = (
     "id", "host_id", "name", "includes", "excludes", "retry_max", "last_success_at", "last_run_at",
@@ -148,6 +149,28 @@ def remove_part(ask: Ask, word: str, kind: str, part: str) -> None:
     ask.client.delete(f"/hosts/{host['id']}/{kind}/{found['id']}")
     said = f"{host['name']}: {one} {label(found)} is removed"
     ask.out.result({"id": found["id"], "removed": True}, said)
+
+
+def retention_of(rules: list[str]) -> dict[str, int | str]:
+    """Return `daily=7 within=30d` as a group's retention. Raises: BadInput."""
+    found: dict[str, int | str] = {}
+    for rule in rules:
+        name, equals, value = rule.partition("=")
+        if not equals or not name or not value:
+            raise BadInput(f"{rule[:40]!r} is no rule; write daily=7 or within=30d")
+        name = name.removeprefix("keep-").removeprefix("keep_").replace("-", "_")
+        found[f"keep_{name}"] = int(value) if value.isdecimal() else value
+    return found
+
+
+def set_retention(ask: Ask, word: str, group: str, rules: list[str]) -> None:
+    host = find_host(ask.client, word)
+    found = find_part(parts_of(ask.client, host, "source-groups"), group, "source group")
+    body = {"retention": retention_of(rules)}
+    changed = ask.client.patch(f"/hosts/{host['id']}/source-groups/{found['id']}", body)
+    step = f"dormice job start {host['name']} forget --group {label(found)}"
+    said = f"{host['name']}: a forget of {label(found)} keeps {' '.join(rules)}"
+    ask.out.result(changed, said, step)
 
 
 def put_repository(

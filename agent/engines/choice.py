@@ -20,13 +20,14 @@ log = get_logger("agent")
 
 
 def engine_of(settings: AgentSettings, files: StateDirectory) -> Engine:
-    """Return the engine that does the backups of this machine."""
+    """Return the engine that does the jobs of this machine."""
     return HookedEngine(_bare_engine_of(settings, files))
 
 
 def _bare_engine_of(settings: AgentSettings, files: StateDirectory) -> Engine:
     if settings.engine == "restic":
-        return ResticEngine(settings.restic, files.root, host.hostname())
+        patience = settings.lock_patience
+        return ResticEngine(settings.restic, files.root, host.hostname(), patience)
     target = settings.target or files.archives
     return CommandEngine(settings.command, target, host.hostname(), settings.command_warnings)
 

@@ -20,6 +20,8 @@ from libs.common.protocol import RunStatus
 class CommandEngine:
     """Runs one program per backup. Exit code 0 is success, `warnings` success with warnings."""
 
+    kinds = frozenset({"backup"})
+
     def __init__(
         self, template: list[str], target: Path, hostname: str, warnings: list[int]
     ) -> None:
@@ -28,8 +30,8 @@ class CommandEngine:
         self._hostname = hostname
         self._warnings = warnings
 
-    async def backup(self, work: Work, process: Process, listener: Listener) -> Outcome:
-        present, missing = split_by_presence(work.group.includes)
+    async def perform(self, work: Work, process: Process, listener: Listener) -> Outcome:
+        present, missing = split_by_presence(work.source.includes)
         if not present:
             return _failed(None, f"nothing to back up: {tell_missing(missing)}")
         make_private_directory(self._target)
@@ -57,10 +59,10 @@ class CommandEngine:
         return Outcome(RunStatus.SUCCEEDED_WITH_WARNINGS, exit_code=code, error=error)
 
     def _argv(self, work: Work, present: list[str]) -> list[str]:
-        lists = {"{includes}": present, "{excludes}": work.group.excludes}
+        lists = {"{includes}": present, "{excludes}": work.source.excludes}
         words = {
-            "{target}": str(self._target / f"{_file_name(work.group.name)}-{work.job_id}"),
-            "{group}": work.group.name,
+            "{target}": str(self._target / f"{_file_name(work.source.name)}-{work.job_id}"),
+            "{group}": work.source.name,
             "{host}": self._hostname,
             "{job_id}": work.job_id,
         }

@@ -28,15 +28,22 @@ class HookedEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def backup(self, work: Work, process: Process, listener: Listener) -> Outcome:
-        hooks = work.group.hooks or {}
+    @property
+    def kinds(self) -> frozenset[str]:
+        return self._engine.kinds
+
+    async def perform(self, work: Work, process: Process, listener: Listener) -> Outcome:
+        """Only a backup has hooks: they make ready what is backed up."""
+        if work.kind != "backup":
+            return await self._engine.perform(work, process, listener)
+        hooks = work.source.hooks or {}
         try:
             said = await _run(BEFORE, hooks, work, process, listener)
         except Stopped:
             outcome = Outcome(RunStatus.CANCELLED, error="stopped in the hook `before`")
         else:
             outcome = (
-                await self._engine.backup(work, process, listener)
+                await self._engine.perform(work, process, listener)
                 if said is None
                 else Outcome(RunStatus.FAILED, error=said)
             )
@@ -67,7 +74,7 @@ async def _run(
         if clean.strip():
             last.append(clean.strip())
 
-    facts = {"DORMICE_JOB_ID": work.job_id, "DORMICE_GROUP": work.group.name}
+    facts = {"DORMICE_JOB_ID": work.job_id, "DORMICE_GROUP": work.source.name}
     if status is not None:
         facts["DORMICE_STATUS"] = status.value
     environment = plain_environment() | facts

@@ -31,6 +31,7 @@ class ControlledProcess:
         self._note = note
         self._grace = grace
         self._stopping = False
+        self._stop_asked = asyncio.Event()
         self._paused = False
         self._program: asyncio.subprocess.Process | None = None
         self._killer: asyncio.TimerHandle | None = None
@@ -67,9 +68,18 @@ class ControlledProcess:
         finally:
             self._ended()
 
+    async def rest(self, pause: timedelta) -> None:
+        try:
+            async with asyncio.timeout(pause.total_seconds()):
+                await self._stop_asked.wait()
+        except TimeoutError:
+            return
+        raise Stopped
+
     def stop(self) -> None:
         """Ask the program to end; kill it after the grace time."""
         self._stopping = True
+        self._stop_asked.set()
         self.resume()
         if self._program is None:
             return

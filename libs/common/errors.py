@@ -105,6 +105,7 @@ ERROR_STATUS: dict[str, int] = {
     "conflict": 409,
     "name_taken": 409,
     "no_repository": 409,
+    "no_retention": 409,
     "not_connected": 409,
     "busy": 409,
     "forbidden": 403,

@@ -278,8 +278,10 @@ class Config(Frame):
 
 
 class Run(Frame):
+    """Do this job. `arguments`: see `job_arguments`. `timeout_seconds`: end it as failed then."""
+
     type: Literal["run"] = "run"
-    left_out: ClassVar[frozenset[str]] = frozenset({"arguments"})
+    left_out: ClassVar[frozenset[str]] = frozenset({"arguments", "timeout_seconds"})
     job_id: str
     kind: str = "backup"
     schedule_id: str | None = None
@@ -288,6 +290,7 @@ class Run(Frame):
     config_version: int
     attempt: int = 1
     arguments: dict[str, Any] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
 class Hold(Frame):

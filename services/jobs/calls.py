@@ -1,4 +1,4 @@
-"""The verbs: backup, cancel, log, get_job, list_jobs; and log lines as they come."""
+"""The verbs: cancel, log, get_job, list_jobs; and log lines as they come."""
 
 from __future__ import annotations
 
@@ -8,33 +8,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from libs.common.clock import to_rfc3339
-from libs.common.errors import HostNotFound
-from libs.common.events.host import Actor, Audit
-from libs.common.events.job import JobOrigin, JobStatus
+from libs.common.events.host import Actor
+from libs.common.events.job import JobStatus
 from libs.common.loop.machine import Verb
 from libs.common.loop.tx import Tx
 from services.jobs import hosts, logs, store
+from services.jobs.audits import audit
 from services.jobs.ends import End, end_job
-from services.jobs.errors import (
-    AlreadyEnded,
-    Busy,
-    GroupNotFound,
-    JobNotFound,
-    NoRepository,
-    NotConnected,
-)
-from services.jobs.hosts import Host
-from services.jobs.ledger import create, send_cancel, title
-from services.jobs.policy_sending import next_to_send
-from services.jobs.records import Cause, Job
-
-
-class BackupOf(BaseModel):
-    """Arguments of `backup`. `when_it_wakes`: wait for a host that is away or busy."""
-
-    host_id: str
-    source_group_id: str
-    when_it_wakes: bool = False
+from services.jobs.errors import AlreadyEnded, JobNotFound
+from services.jobs.ledger import send_cancel, title
+from services.jobs.records import Job
+from services.jobs.starting import BackupOf, StartOf, on_backup, on_start
 
 
 class JobOf(BaseModel):
@@ -51,75 +35,13 @@ class JobsOf(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-def on_backup(tx: Tx, actor: Actor, asked: BackupOf) -> dict[str, Any]:
-    """Request a manual backup; a group that waits for its host already is not asked for twice.
-
-    Raises: HostNotFound, GroupNotFound, NoRepository, NotConnected, Busy.
-    """
-    host = _host(tx, asked.host_id)
-    if not any(group.id == asked.source_group_id for group in host.record.source_groups):
-        raise GroupNotFound
-    if host.record.repository_id is None:
-        raise NoRepository
-    if not asked.when_it_wakes:
-        _check_free(tx, host)
-    waits = _waiting_already(tx, asked) if asked.when_it_wakes else None
-    if waits is not None:
-        return {"job_id": waits.job_id}
-    job = Job(
-        job_id=tx.new_id(),
-        host_id=asked.host_id,
-        origin=JobOrigin.MANUAL,
-        cause=Cause.MANUAL,
-        status=JobStatus.REQUESTED,
-        created_at=tx.now,
-        requested_by=actor.name,
-        source_group_id=asked.source_group_id,
-    )
-    create(tx, job, pending=host.live_session is None)
-    after = {"source_group_id": asked.source_group_id, "when_it_wakes": asked.when_it_wakes}
-    _audit(tx, actor, job, "backup.requested", after)
-    tx.decide(job.host_id, "backup_requested", f"{title(host, job)}: asked for by {actor.name}",
-              job_id=job.job_id)  # fmt: skip
-    return {"job_id": job.job_id}
-
-
-def _host(tx: Tx, host_id: str) -> Host:
-    host = hosts.find_host(tx, host_id)
-    if host is None:
-        raise HostNotFound
-    return host
-
-
-def _check_free(tx: Tx, host: Host) -> None:
-    """Refuse if a job runs on the host, is on its way there, or is about to be sent."""
-    session = host.live_session
-    if session is None:
-        raise NotConnected
-    waiting = store.waiting(tx, host.record.id)
-    always_on = host.record.always_on
-    ready = next_to_send(waiting, session=session, always_on=always_on, now=tx.now) is not None
-    under_way = any(job.sent_session for job in waiting)
-    if ready or under_way or store.at_agent(tx, host.record.id):
-        raise Busy
-
-
-def _waiting_already(tx: Tx, asked: BackupOf) -> Job | None:
-    same = (
-        job
-        for job in store.waiting(tx, asked.host_id)
-        if job.origin is JobOrigin.MANUAL and job.source_group_id == asked.source_group_id
-    )
-    return next(same, None)
-
-
 def on_cancel(tx: Tx, actor: Actor, asked: JobOf) -> dict[str, Any]:
     """Cancel a job: at once if no agent accepted it, else by asking its agent.
 
     Raises: JobNotFound, HostNotFound, AlreadyEnded.
     """
     job = _job(tx, asked.job_id)
-    host = _host(tx, job.host_id)
+    host = hosts.get_host(tx, job.host_id)
     if job.ended:
         raise AlreadyEnded(f"the job has ended: {job.status}")
     before = {"status": job.status}
@@ -136,26 +58,8 @@ def on_cancel(tx: Tx, actor: Actor, asked: JobOf) -> dict[str, Any]:
         tx.decide(job.host_id, "job_cancel_asked", f"{title(host, job)}: the agent is to stop it",
                   job_id=job.job_id)  # fmt: skip
     job = store.get_job(tx, job.job_id)
-    _audit(tx, actor, job, "job.cancelled", {"status": job.status}, before)
+    audit(tx, actor, job, "job.cancelled", {"status": job.status}, before)
     return {"status": job.status}
-
-
-def _audit(
-    tx: Tx, actor: Actor, job: Job, action: str, after: dict[str, Any],
-    before: dict[str, Any] | None = None,
-) -> None:  # fmt: skip
-    tx.emit(
-        Audit(
-            service="jobs",
-            target=job.job_id,
-            action=action,
-            actor=actor,
-            at=tx.now,
-            host_id=job.host_id,
-            before=before,
-            after=after,
-        )
-    )
 
 
 def _job(tx: Tx, job_id: str) -> Job:
@@ -209,11 +113,13 @@ def _shown(job: Job) -> dict[str, Any]:
         "exit_code": job.exit_code,
         "error": job.error,
         "stats": None if job.stats is None else json.loads(job.stats),
+        "arguments": None if job.arguments is None else json.loads(job.arguments),
     }
 
 
 VERBS = {
     "backup": Verb(on_backup, BackupOf, role="operator"),
+    "start": Verb(on_start, StartOf, role="operator"),
     "cancel": Verb(on_cancel, JobOf, role="operator"),
     "log": Verb(on_log, JobOf),
     "get_job": Verb(on_get_job, JobOf),

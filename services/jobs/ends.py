@@ -20,7 +20,15 @@ from libs.common.loop.tx import Tx
 from libs.common.runs import job_id as id_of_attempt
 from services.jobs import policy, store
 from services.jobs.hosts import Host
-from services.jobs.ledger import abandon, create, identity, serve_soon, stop_sending, title
+from services.jobs.ledger import (
+    abandon,
+    create,
+    identity,
+    serve_soon,
+    stop_sending,
+    title,
+    unlock,
+)
 from services.jobs.policy import Next
 from services.jobs.records import Cause, Job
 from services.jobs.store import Backup
@@ -71,6 +79,7 @@ def end_job(tx: Tx, host: Host, job: Job, end: End) -> None:
               f"{title(host, job)}: attempt {job.attempt} {end.status}; {following.value}",
               rule="R15", job_id=job.job_id, error=end.error)  # fmt: skip
     _make_next(tx, host, job, run, following)
+    unlock(tx, job)
     serve_soon(tx, job.host_id)
 
 

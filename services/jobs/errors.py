@@ -13,14 +13,20 @@ class NoRepository(Conflict):
     code: ClassVar[str] = "no_repository"
 
 
+class NoRetention(Conflict):
+    """The source group has no retention: say first which snapshots to keep."""
+
+    code: ClassVar[str] = "no_retention"
+
+
 class NotConnected(Conflict):
-    """The host is not connected; ask for a backup when it wakes."""
+    """The host is not connected; ask for it when it wakes."""
 
     code: ClassVar[str] = "not_connected"
 
 
 class Busy(Conflict):
-    """A job runs on the host; wait for its end, or ask for a backup when it is free."""
+    """A job runs on the host; wait for its end, or ask for it when the host is free."""
 
     code: ClassVar[str] = "busy"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.clock import from_micros, to_micros
+from libs.common.errors import HostNotFound
 from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
 
@@ -61,13 +62,32 @@ def find_host(tx: Tx, host_id: str) -> Host | None:
     return Host(record, session, bool(row[6]), bool(row[7]))
 
 
+def get_host(tx: Tx, host_id: str) -> Host:
+    """Raises: HostNotFound."""
+    host = find_host(tx, host_id)
+    if host is None:
+        raise HostNotFound
+    return host
+
+
+def sharing(tx: Tx, repository_id: str | None) -> list[Host]:
+    """Return the hosts that back up into this repository."""
+    if repository_id is None:
+        return []
+    rows = tx.db.execute(
+        "SELECT host_id FROM host WHERE repository_id = ?", (repository_id,)
+    ).fetchall()
+    found = (find_host(tx, host_id) for (host_id,) in rows)
+    return [host for host in found if host is not None]
+
+
 def save_record(tx: Tx, record: HostRecord) -> bool:
     """Keep `record` if it is newer than what we have; say whether it was."""
     saved = tx.db.execute(
-        "INSERT INTO host (host_id, version, record) VALUES (?, ?, ?) ON CONFLICT (host_id) "
-        "DO UPDATE SET version = excluded.version, record = excluded.record "
-        "WHERE excluded.version > host.version",
-        (record.id, record.version, record.model_dump_json()),
+        "INSERT INTO host (host_id, version, record, repository_id) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (host_id) DO UPDATE SET version = excluded.version, record = excluded.record, "
+        "repository_id = excluded.repository_id WHERE excluded.version > host.version",
+        (record.id, record.version, record.model_dump_json(), record.repository_id),
     )
     return saved.rowcount > 0
 

@@ -6,10 +6,17 @@ Commands are effects of kind `send_command`, one per key: the job's id for `run`
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from libs.common.events.host import SYSTEM, Audit
-from libs.common.events.job import JobAbandoned, JobRequested, JobStatus, JobUndeliverable
+from libs.common.events.job import (
+    JobAbandoned,
+    JobKind,
+    JobRequested,
+    JobStatus,
+    JobUndeliverable,
+)
 from libs.common.loop.tx import Tx
 from libs.common.protocol import Cancel, Frame
 from libs.common.runs import job_id as id_of_attempt
@@ -45,10 +52,13 @@ def identity(job: Job) -> dict[str, Any]:
 
 
 def title(host: Host | None, job: Job) -> str:
-    """Return the source group's name, for people."""
+    """Return what the job is about, for people: the source group's name, or `check`."""
     groups = host.record.source_groups if host else ()
     names = (group.name for group in groups if group.id == job.source_group_id)
-    return next(names, job.source_group_id or "a job")
+    name = next(names, job.source_group_id)
+    if job.kind is JobKind.BACKUP:
+        return name or "a job"
+    return f"{job.kind} of {name}" if name else str(job.kind)
 
 
 def create(tx: Tx, job: Job, *, pending: bool) -> None:
@@ -56,7 +66,11 @@ def create(tx: Tx, job: Job, *, pending: bool) -> None:
     store.add_job(tx, job)
     tx.emit(
         JobRequested(
-            **identity(job), at=job.created_at, requested_by=job.requested_by, pending=pending
+            **identity(job),
+            at=job.created_at,
+            requested_by=job.requested_by,
+            pending=pending,
+            arguments=None if job.arguments is None else json.loads(job.arguments),
         )
     )
     serve_soon(tx, job.host_id)
@@ -94,6 +108,13 @@ def send_cancel(tx: Tx, host: Host, job_id: str) -> None:
         command(tx, host, f"cancel:{job_id}", Cancel(job_id=job_id))
 
 
+def unlock(tx: Tx, job: Job) -> None:
+    """The job locks its repository no more: who waits for that may go."""
+    if job.locks is not None:
+        for other in store.waiting_to_lock(tx, job.locks):
+            serve_soon(tx, other.host_id)
+
+
 def stop_sending(tx: Tx, job_id: str) -> None:
     """Forget commands about a job that are out of date, and the wait for its answer."""
     tx.drop_effect(SEND, job_id)
@@ -108,6 +129,7 @@ def undeliver(tx: Tx, job: Job, *, session: str, reason: str) -> None:
     """
     stop_sending(tx, job.job_id)
     job = store.update_job(tx, job.job_id, sent_session=None, not_in_session=session)
+    unlock(tx, job)
     tx.emit(JobUndeliverable(**identity(job), session=session, at=tx.now, reason=reason))
     tx.decide(job.host_id, "job_undeliverable", f"not delivered ({reason}): next hello",
               rule="R16", job_id=job.job_id, session=session)  # fmt: skip
@@ -127,6 +149,7 @@ def abandon(tx: Tx, job: Job, reason: str, *, loud: bool = False, cancel: bool =
         wants_hold=False,
         cancel_wanted=cancel and not loud,
     )
+    unlock(tx, job)
     tx.emit(JobAbandoned(**identity(job), at=tx.now, reason=reason, tries=job.tries, loud=loud))
     if loud:
         tx.emit(

@@ -83,7 +83,8 @@ def assess_fire(
 
 
 def is_wanted(record: HostRecord, schedule_id: str | None, group_id: str | None) -> bool:
-    if not any(group.id == group_id for group in record.source_groups):
+    """Say whether the schedule and source group that a job is about are there and enabled."""
+    if group_id is not None and not any(group.id == group_id for group in record.source_groups):
         return False
     return schedule_id is None or any(
         schedule.id == schedule_id and schedule.enabled and group_id in schedule.source_group_ids

@@ -86,6 +86,7 @@ class Try(Enum):
     """Why a send led to nothing, while the host stayed connected."""
 
     DECLINED = "the agent declined"
+    UNABLE = "the agent cannot do this"
     NO_ANSWER = "no answer from the agent: unknown"
     NOT_ACCEPTING = "the connection takes nothing now"
 
@@ -98,10 +99,15 @@ class AfterTry(Enum):
     BACK_OFF = "the same job id, after a pause"
 
 
+def why_declined(reason: str) -> Try:
+    """An agent that is older than a kind of job will not learn it by being asked again."""
+    return Try.UNABLE if reason == "unsupported_kind" else Try.DECLINED
+
+
 def decide_after_try(why: Try, tries: int) -> AfterTry:
     """Decide after the `tries`-th send without success (R17). Silence is unknown, not a failure:
     the first time the same id is sent again at once."""
-    if tries >= MAX_TRIES:
+    if tries >= MAX_TRIES or why is Try.UNABLE:
         return AfterTry.ABANDON
     if why is Try.NO_ANSWER and tries == 1:
         return AfterTry.AGAIN_NOW

@@ -58,6 +58,8 @@ class Job:
     exit_code: int | None = None
     error: str | None = None
     stats: str | None = None
+    arguments: str | None = None
+    locks: str | None = None
 
     @property
     def ended(self) -> bool:

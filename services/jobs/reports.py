@@ -20,7 +20,7 @@ from libs.common.runs import run_id
 from services.jobs import hosts, logs, policy, store
 from services.jobs.ends import End, end_job
 from services.jobs.hosts import Host, Session
-from services.jobs.ledger import identity, send_cancel, serve_soon, stop_sending
+from services.jobs.ledger import identity, send_cancel, serve_soon, stop_sending, unlock
 from services.jobs.policy import Listed
 from services.jobs.records import Cause, Job
 from services.jobs.settings import STATED_GRACE
@@ -240,6 +240,6 @@ def reconcile(tx: Tx, host: Host) -> None:
         ):
             continue
         if job.ended:
-            store.update_job(tx, job.job_id, at_agent=False)
+            unlock(tx, store.update_job(tx, job.job_id, at_agent=False))
         else:
             end_job(tx, host, job, End(JobStatus.INTERRUPTED, tx.time, reported=False))

@@ -6,12 +6,13 @@ and holds the agent back from starting the others by itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from libs.common.events.agent import AgentConfigApplied, AgentJobDeclined
-from libs.common.events.job import JobStatus
+from libs.common.events.job import JobKind, JobStatus
 from libs.common.loop.tx import Tx
 from libs.common.protocol import Hold, Run
 from services.jobs import hosts, policy, store
@@ -25,7 +26,9 @@ from services.jobs.ledger import (
     serve_soon,
     title,
     undeliver,
+    unlock,
 )
+from services.jobs.policy_kinds import locked_by
 from services.jobs.policy_sending import (
     AfterTry,
     Keep,
@@ -34,6 +37,7 @@ from services.jobs.policy_sending import (
     decide_after_try,
     next_look,
     next_to_send,
+    why_declined,
 )
 from services.jobs.records import Job
 from services.jobs.settings import (
@@ -46,6 +50,7 @@ from services.jobs.settings import (
 
 CANCEL = "cancel"
 STALE_CONFIG = "stale_config"
+REPOSITORY_BUSY = "repository_busy"
 SESSION_GONE = frozenset({"not_connected", "other_session"})
 
 
@@ -68,14 +73,40 @@ class Sending:
         looks: list[datetime | None] = []
         if len(resting) == len(waiting) and not store.at_agent(tx, host_id):
             always_on = host.record.always_on
-            chosen = next_to_send(resting, session=session, always_on=always_on, now=tx.now)
+            free = not_locked_out(tx, host, resting)
+            chosen = next_to_send(free, session=session, always_on=always_on, now=tx.now)
             if chosen is None:
                 looks.append(next_look(resting, session=session, always_on=always_on, now=tx.now))
             else:
-                _send(tx, host, chosen)
+                self._send(tx, host, chosen)
                 resting.remove(chosen)
         looks.extend(_hold(tx, host, job) for job in resting if job.wants_hold)
         _look_again(tx, host_id, looks)
+
+    def _send(self, tx: Tx, host: Host, job: Job) -> None:
+        store.update_job(
+            tx,
+            job.job_id,
+            sent_session=host.live_session,
+            sent_at=job.sent_at or tx.now,
+            next_try_at=None,
+            wait_reason=None,
+            locks=locked_by(job.kind, host.record),
+        )
+        frame = Run(
+            job_id=job.job_id,
+            kind=job.kind,
+            schedule_id=job.schedule_id,
+            source_group_id=job.source_group_id,
+            fire_time=job.fire_time,
+            config_version=host.record.config_version,
+            attempt=job.attempt,
+            arguments=None if job.arguments is None else json.loads(job.arguments),
+            timeout_seconds=self._settings.job_timeouts[job.kind].total_seconds(),
+        )
+        command(tx, host, job.job_id, frame)
+        tx.decide(host.record.id, "job_sent", f"{title(host, job)}: attempt {job.attempt} sent",
+                  rule="R15", job_id=job.job_id, session=host.live_session)  # fmt: skip
 
     def on_outcome(
         self, tx: Tx, key: str, payload: dict[str, Any], outcome: dict[str, Any]
@@ -114,7 +145,7 @@ class Sending:
         if host is None or job is None or job.host_id != event.host_id:
             return
         if job.status is JobStatus.REQUESTED and job.sent_session == event.session:
-            self._tried(tx, job, Try.DECLINED, event.reason)
+            self._tried(tx, job, why_declined(event.reason), event.reason)
 
     def _tried(self, tx: Tx, job: Job, why: Try, reason: str) -> None:
         """A send led to nothing while the host stayed connected: count it (R17)."""
@@ -128,8 +159,11 @@ class Sending:
         job = store.update_job(
             tx, job.job_id, tries=tries, sent_session=None, wait_reason=reason, next_try_at=later
         )
+        unlock(tx, job)
         if after is AfterTry.ABANDON:
-            abandon(tx, job, f"{why.value} ({reason}), {tries} times", loud=True)
+            times = "" if tries == 1 else f", {tries} times"
+            # Who asked for another kind by hand sees it; a backup is missed by others, too.
+            abandon(tx, job, f"{why.value} ({reason}){times}", loud=job.kind is JobKind.BACKUP)
         else:
             tx.decide(job.host_id, "job_not_accepted", f"{why.value} ({reason}): {after.value}",
                       rule="R17", job_id=job.job_id, tries=tries, next_try_at=later)  # fmt: skip
@@ -170,27 +204,21 @@ def _is_wanted(tx: Tx, host: Host, job: Job) -> bool:
     return False
 
 
-def _send(tx: Tx, host: Host, job: Job) -> None:
-    store.update_job(
-        tx,
-        job.job_id,
-        sent_session=host.live_session,
-        sent_at=job.sent_at or tx.now,
-        next_try_at=None,
-        wait_reason=None,
-    )
-    frame = Run(
-        job_id=job.job_id,
-        kind=job.kind,
-        schedule_id=job.schedule_id,
-        source_group_id=job.source_group_id,
-        fire_time=job.fire_time,
-        config_version=host.record.config_version,
-        attempt=job.attempt,
-    )
-    command(tx, host, job.job_id, frame)
-    tx.decide(host.record.id, "job_sent", f"{title(host, job)}: attempt {job.attempt} sent",
-              rule="R15", job_id=job.job_id, session=host.live_session)  # fmt: skip
+def not_locked_out(tx: Tx, host: Host, waiting: Sequence[Job]) -> list[Job]:
+    """Return the jobs without those that must wait until their repository is free."""
+    return [job for job in waiting if not _is_locked_out(tx, host, job)]
+
+
+def _is_locked_out(tx: Tx, host: Host, job: Job) -> bool:
+    repository = locked_by(job.kind, host.record)
+    holder = store.find_locking(tx, repository, job.job_id) if repository else None
+    if holder is None:
+        return False
+    if job.wait_reason != REPOSITORY_BUSY:
+        store.update_job(tx, job.job_id, wait_reason=REPOSITORY_BUSY)
+        tx.decide(host.record.id, "job_waits", f"{title(host, job)}: waits for the {holder.kind} "
+                  "of the same repository", job_id=job.job_id, holder=holder.job_id)  # fmt: skip
+    return True
 
 
 def _hold(tx: Tx, host: Host, job: Job) -> datetime:

@@ -8,7 +8,7 @@ from libs.common.sessions import HelloVerdict, assess_hello
 from services.jobs import hosts, store
 from services.jobs.fires import judge_fires
 from services.jobs.hosts import Session
-from services.jobs.ledger import send_cancel, serve_soon, undeliver
+from services.jobs.ledger import send_cancel, serve_soon, undeliver, unlock
 from services.jobs.reports import reconcile, take_listed
 
 
@@ -51,6 +51,8 @@ def on_offline(tx: Tx, event: AgentOffline) -> None:
     if host is None or host.live_session != event.session:
         return
     hosts.end_session(tx, event.host_id)
+    for job in store.at_agent(tx, event.host_id):
+        unlock(tx, job)
     _lose_session(tx, event.host_id, event.session, event.reason.value)
 
 

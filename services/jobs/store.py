@@ -106,6 +106,24 @@ def at_agent(tx: Tx, host_id: str) -> list[Job]:
     return _jobs(tx.db, "WHERE host_id = ? AND at_agent", host_id)
 
 
+def find_locking(tx: Tx, repository_id: str, but: str) -> Job | None:
+    """Return a job other than `but` that locks the repository now, or is on its way to.
+
+    One of a host that is away holds nobody up: nobody knows when it will be back.
+    """
+    found = _jobs(
+        tx.db,
+        "WHERE locks = ? AND job_id <> ? AND (sent_session IS NOT NULL OR at_agent) "
+        "AND host_id IN (SELECT host_id FROM host WHERE online)",
+        repository_id, but,
+    )  # fmt: skip
+    return found[0] if found else None
+
+
+def waiting_to_lock(tx: Tx, repository_id: str) -> list[Job]:
+    return _jobs(tx.db, "WHERE locks = ? AND status = 'requested'", repository_id)
+
+
 def list_jobs(tx: Tx, *, host_id: str | None, status: str | None, limit: int) -> list[Job]:
     """Return the newest jobs first."""
     return _jobs(

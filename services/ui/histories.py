@@ -84,6 +84,32 @@ class JobView:
     pending: bool
     percent: float | None
     seconds_left: float | None
+    arguments: Mapping[str, Any] | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+    files_done: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotView:
+    """One snapshot as restic lists it; `time` as restic writes it. `paths`: the first of them."""
+
+    id: str
+    time: str
+    hostname: str
+    tags: tuple[str, ...]
+    paths: tuple[str, ...]
+    paths_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotsView:
+    """A host's snapshots as job `job_id` listed them at `as_of`: the newest of `total`."""
+
+    as_of: datetime
+    job_id: str
+    total: int
+    items: tuple[SnapshotView, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,16 @@ from libs.common.events import job
 from libs.common.events.alert import AlertKind
 from libs.common.loop.tx import Tx
 from services.ui import store, store_alerts, store_jobs
+from services.ui.reads.columns import to_json
 
 
 def on_job_requested(tx: Tx, event: job.JobRequested) -> None:
     known = store_jobs.ensure(tx, event, event.at)
     if known["status"] == "requested":
         store_jobs.update(
-            tx, event.job_id, pending=int(event.pending), requested_by=event.requested_by
-        )
+            tx, event.job_id, pending=int(event.pending), requested_by=event.requested_by,
+            arguments=to_json(event.arguments),
+        )  # fmt: skip
     _job_changed(tx, event)
 
 
@@ -82,7 +84,5 @@ def _job_changed(tx: Tx, event: job.JobEvent) -> None:
 
 def on_job_live(tx: Tx, _subject: str, message: dict[str, Any]) -> None:
     if message.get("kind") == "progress":
-        store_jobs.save_progress(
-            tx, message["job_id"], message.get("percent"), message.get("seconds_left")
-        )
+        store_jobs.save_progress(tx, message["job_id"], message)
     tx.signal("job_live", message)

@@ -19,6 +19,7 @@ hop to the database thread for as many queries as the lambda makes.
     latest_deliveries(db) -> {channel_id: DeliveryView}
     list_jobs(db, JobFilter(…), *, part=Slice()) -> Page[JobView]
     find_job(db, job_id) -> JobView | None
+    find_snapshots(db, host_id) -> SnapshotsView | None
     list_audit(db, AuditFilter(…), *, part=Slice()) -> Page[AuditView]
     find_audit(db, entry_id) -> AuditView | None
     strips(db, host_ids, *, since, now) -> {host_id: Strip}
@@ -62,6 +63,7 @@ from services.ui.reads.schedules import (
     view_of_group,
     view_of_schedule,
 )
+from services.ui.reads.snapshots import find_snapshots
 from services.ui.reads.strips import strips
 from services.ui.search import HostQuery, parse_query
 
@@ -82,6 +84,7 @@ __all__ = [
     "find_host",
     "find_job",
     "find_record",
+    "find_snapshots",
     "fleet_counts",
     "fleet_health",
     "fleet_verdict",

@@ -47,11 +47,15 @@ def update(tx: Tx, job_id: str, **columns: Any) -> None:
     )
 
 
-def save_progress(tx: Tx, job_id: str, percent: float | None, seconds_left: float | None) -> bool:
+PROGRESS = ("percent", "seconds_left", "bytes_done", "bytes_total", "files_done")
+
+
+def save_progress(tx: Tx, job_id: str, told: Mapping[str, Any]) -> bool:
     """Note how far a running job is; say whether it runs."""
+    changes = ", ".join(f"{name} = ?" for name in PROGRESS)
     done = tx.db.execute(
-        "UPDATE job SET percent = ?, seconds_left = ? WHERE id = ? AND status = 'running'",
-        (percent, seconds_left, job_id),
+        f"UPDATE job SET {changes} WHERE id = ? AND status = 'running'",  # noqa: S608  our names
+        (*(told.get(name) for name in PROGRESS), job_id),
     )
     return bool(done.rowcount)
 

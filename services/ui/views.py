@@ -22,6 +22,8 @@ from services.ui.histories import (
     JobView,
     Mark,
     OperatorView,
+    SnapshotsView,
+    SnapshotView,
     Strip,
     TimelineInterval,
 )
@@ -48,6 +50,8 @@ __all__ = [
     "Problem",
     "RunningJob",
     "ScheduleView",
+    "SnapshotView",
+    "SnapshotsView",
     "SourceGroupView",
     "Status",
     "Strip",

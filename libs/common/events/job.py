@@ -69,12 +69,16 @@ class JobEvent(HostEvent):
 
 
 class JobRequested(JobEvent):
-    """A job exists and will be sent. `pending`: it waits for the host (R17, or when it wakes)."""
+    """A job exists and will be sent. `pending`: it waits for the host (R17, or when it wakes).
+
+    `arguments`: what is asked of it beside its kind, such as the snapshot of a restore.
+    """
 
     type: ClassVar[str] = "dormice.job.requested.v1"
     at: AwareDatetime
     requested_by: str = ""
     pending: bool = False
+    arguments: dict[str, Any] | None = None
 
 
 class JobDispatched(JobEvent):

@@ -17,6 +17,7 @@ from pydantic import (
 
 from libs.common.durations import parse_duration
 from libs.common.events.alert import AlertKind
+from libs.common.events.job import JobKind
 from services.ui.api.reading import Body
 
 
@@ -133,6 +134,15 @@ class Repository(Body):
 
 class BackupNow(Body):
     source_group_id: Id
+    when_it_wakes: StrictBool = False
+
+
+class NewJob(Body):
+    """`arguments`: of a restore {snapshot, target, paths?}, of a list of snapshots {all_hosts?}."""
+
+    kind: JobKind
+    source_group_id: Id | None = None
+    arguments: dict[str, Any] | None = None
     when_it_wakes: StrictBool = False
 
 

@@ -12,6 +12,7 @@ from services.ui.api import (
     channels,
     fleet,
     host_history,
+    host_jobs,
     host_parts,
     hosts,
     jobs,
@@ -25,8 +26,8 @@ from services.ui.api.reading import MAX_BODY
 from services.ui.guards import bearer
 
 HANDLERS: list[HTTPRouteHandler] = [
-    *hosts.HANDLERS, *host_history.HANDLERS, *host_parts.HANDLERS, *alerts.HANDLERS,
-    *jobs.HANDLERS, *fleet.HANDLERS, *channels.HANDLERS, *silences.HANDLERS,
+    *hosts.HANDLERS, *host_history.HANDLERS, *host_parts.HANDLERS, *host_jobs.HANDLERS,
+    *alerts.HANDLERS, *jobs.HANDLERS, *fleet.HANDLERS, *channels.HANDLERS, *silences.HANDLERS,
     *people.HANDLERS,
 ]  # fmt: skip
 

@@ -155,7 +155,32 @@ class JobOut(Shape):
     stats: dict[str, Any] | None
     requested_by: str = ""
     pending: bool = False
+    arguments: dict[str, Any] | None = None
     percent: float | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+    files_done: int | None = None
+    seconds_left: float | None = None
+
+
+class SnapshotOut(Shape):
+    """`time` as restic writes it; `paths`: the first of `paths_total`."""
+
+    id: str
+    time: str
+    hostname: str
+    tags: list[str]
+    paths: list[str]
+    paths_total: int
+
+
+class SnapshotsOut(Shape):
+    """The newest of `total`, as job `job_id` listed them at `as_of`."""
+
+    as_of: datetime
+    job_id: str
+    total: int
+    items: list[SnapshotOut]
 
 
 class JobLogOut(Shape):
@@ -257,6 +282,12 @@ class EnrollmentTokenOut(Shape):
 
 class JobIdOut(Shape):
     job_id: str
+
+
+class JobStartedOut(JobIdOut):
+    """`host_id`: the host that does it."""
+
+    host_id: str
 
 
 class IdOut(Shape):

@@ -130,6 +130,7 @@ SAID = {
     "silenced": "Silence saved.",
     "unsilenced": "Silence ended.",
     "cancelled": "Cancel requested.",
+    "job": "Requested.",
     "channel": "Channel saved.",
     "channel-removed": "Channel removed.",
     "channel-tested": "Test sent; the outcome appears below.",

@@ -19,13 +19,14 @@ from services.ui.pages.jobs import JobPages
 from services.ui.pages.login import DoorPages
 from services.ui.pages.settings import SettingsPages
 from services.ui.pages.silences import SilencePages
+from services.ui.pages.snapshots import JobForms, SnapshotPages
 from services.ui.pages.static import static_file
 from services.ui.pages.stream import live_stream
 from services.ui.site import Site
 
 CONTROLLERS = (
     AlertPages, AuditPages, ConfigurationForms, DoorPages, EnrollPages, FleetPages, HostForms,
-    HostPages, JobPages, SettingsPages, SilencePages,
+    HostPages, JobForms, JobPages, SettingsPages, SilencePages, SnapshotPages,
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Presence is exactly one state; activity and attention are laid over it, never mi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -111,7 +112,10 @@ _DOING = {
     "forget": "forgetting",
     "prune": "pruning",
     "check": "checking",
+    "unlock": "unlocking",
+    "init": "making the repository",
     "restore": "restoring",
+    "snapshots": "listing snapshots",
 }
 
 
@@ -207,6 +211,26 @@ def job_status(job: JobView) -> Overlay:
     if job.status == "running" and job.percent is not None:
         return Overlay(shape, kind, f"running {percent(job.percent)}", percent=job.percent)
     return Overlay(shape, kind, text)
+
+
+def job_progress(job: JobView) -> str:
+    """Return how far a running job is: `1.2 MiB of 3.4 MiB · 120 files · 2 min left`."""
+    if job.status != "running":
+        return ""
+    done, total = size(job.bytes_done), size(job.bytes_total)
+    files = f"{job.files_done} files" if job.files_done is not None else ""
+    left = f"{math.ceil(job.seconds_left / 60)} min left" if job.seconds_left else ""
+    amount = f"{done} of {total}" if done and total else done
+    return " · ".join(part for part in (amount, files, left) if part)
+
+
+def job_about(job: JobView) -> str:
+    """Return what a job was asked beside its kind: `snapshot 1a2b3c4d into /tmp/restored`."""
+    asked = job.arguments or {}
+    if job.kind == "restore":
+        paths = ", ".join(map(str, asked.get("paths") or [])) or "everything"
+        return f"{paths} of snapshot {asked.get('snapshot')} into {asked.get('target')}"
+    return "of all hosts that share the repository" if asked.get("all_hosts") else ""
 
 
 def alert_name(kind: str) -> str:

@@ -79,4 +79,6 @@ def _view(job: sqlite3.Row) -> JobView:
         finished_at=moment(job["finished_at"]), exit_code=job["exit_code"], error=job["error"],
         stats=from_json(job["stats"]), requested_by=job["requested_by"],
         pending=bool(job["pending"]), percent=job["percent"], seconds_left=job["seconds_left"],
+        arguments=from_json(job["arguments"]), bytes_done=job["bytes_done"],
+        bytes_total=job["bytes_total"], files_done=job["files_done"],
     )  # fmt: skip

@@ -142,7 +142,7 @@ async def test_two_hosts_that_make_one_repository_at_once(rig: Rig, tmp_path: Pa
 
 async def test_a_locked_repository_is_said_plainly(rig: Rig) -> None:
     rig.source.joinpath("much").write_bytes(os.urandom(8 * 1024 * 1024))  # To be read slowly.
-    async with rig.agent():
+    async with rig.agent(lock_patience="0s"):
         line = await rig.ready()
         await run_to_its_end(line, manual())
         async with locked(rig):

@@ -171,14 +171,16 @@ class World:
         )  # fmt: skip
         await self.until_field(host_id, "status", "offline")
 
-    async def finish(self, host_id: str, session: str, job_id: str, status: str) -> None:
+    async def finish(
+        self, host_id: str, session: str, job_id: str, status: str, **more: Any
+    ) -> None:
         """Accept a job and report its end."""
         await self.publish(
             AgentJobAccepted(host_id=host_id, session=session, job_id=job_id),
             AgentJobFinished.model_validate(
                 {
                     "host_id": host_id, "session": session, "job_id": job_id, "at": self.now,
-                    "received_at": self.now, "status": status,
+                    "received_at": self.now, "status": status, **more,
                 }
             ),
         )  # fmt: skip
@@ -216,6 +218,13 @@ class World:
         async with asyncio.timeout(WAIT_SECONDS):
             while not condition():
                 await asyncio.sleep(0.01)
+
+    async def until_answer(self, path: str) -> Any:
+        """Ask until there is an answer, and return it."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while (answer := await self.api.get(path)).status_code == 404:
+                await asyncio.sleep(0.02)
+        return checked(answer)
 
     async def until_field(self, host_id: str, field: str, value: Any) -> dict[str, Any]:
         """Ask for the host until a field has a value, which another service makes true."""

@@ -35,7 +35,7 @@ def hooked(
 async def carried_out(tmp_path: Path, command: str, **hooks: Any) -> tuple[Outcome, list[str]]:
     engine, work, process = hooked(tmp_path, command, **hooks)
     ear = Ear()
-    return await engine.backup(work, process, ear), ear.lines
+    return await engine.perform(work, process, ear), ear.lines
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_after_runs_when_the_backup_is_stopped(tmp_path: Path) -> None:
         tmp_path, "echo up; exec sleep 600", after="sleep 0.1; echo started again"
     )
     ear = Ear()
-    job = asyncio.create_task(engine.backup(work, process, ear))
+    job = asyncio.create_task(engine.perform(work, process, ear))
     async with asyncio.timeout(10):
         while "up" not in ear.lines:
             await asyncio.sleep(0.02)

@@ -85,7 +85,7 @@ async def carried_out(tmp_path: Path, template: list[str], *includes: str) -> tu
     group = SourceGroupConfig(id="g", name="my/docs", includes=list(includes), excludes=["*.o"])
     ear = Ear()
     process = ControlledProcess(tmp_path / "note", grace=timedelta(seconds=1))
-    outcome = await engine.backup(Work("j1", group, None), process, ear)
+    outcome = await engine.perform(Work("j1", group, None), process, ear)
     return outcome, ear
 
 

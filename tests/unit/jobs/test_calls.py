@@ -81,8 +81,8 @@ def test_backup_refusals() -> None:
     world.accept(FIRST)
     assert code_of(world, "backup", host_id="h1", source_group_id="g1") == "busy"
     assert {verb: entry.role for verb, entry in VERBS.items()} == {
-        "backup": "operator", "cancel": "operator", "log": "viewer", "get_job": "viewer",
-        "list_jobs": "viewer",
+        "backup": "operator", "start": "operator", "cancel": "operator", "log": "viewer",
+        "get_job": "viewer", "list_jobs": "viewer",
     }  # fmt: skip
     assert VIEWER.role == "viewer"
 

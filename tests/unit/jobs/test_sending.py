@@ -33,7 +33,7 @@ def test_a_fire_is_answered_with_run_and_goes_its_way() -> None:
     assert run == {
         "type": "run", "job_id": FIRST, "kind": "backup", "schedule_id": "s1",
         "source_group_id": "g1", "fire_time": "2026-06-15T09:00:00Z", "config_version": 1,
-        "attempt": 1,
+        "attempt": 1, "timeout_seconds": 259_200.0,
     }  # fmt: skip
     world.written()
     world.run_to_end(FIRST)

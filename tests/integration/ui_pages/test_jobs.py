@@ -1,0 +1,73 @@
+"""Other jobs than backups on the pages: buttons, the list of snapshots, a restore."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.integration.ui.test_jobs import ready
+from tests.integration.ui.world import World
+from tests.integration.ui_pages.browser import log_in, text_of
+
+LISTED = {
+    "snapshots": [
+        {"id": "1a2b3c4d5e6f7081", "time": "2026-06-15T02:00:00.5Z", "hostname": "laptop",
+         "tags": ["home"], "paths": ["/home", "/<b>"], "paths_total": 3}
+    ],
+    "total": 1,
+}  # fmt: skip
+
+
+async def test_buttons_start_jobs(world: World, admin: httpx.AsyncClient) -> None:
+    host_id, group = await ready(world)
+    page = (await admin.get(f"/hosts/{host_id}")).text
+    for kind in ("check", "prune", "unlock"):
+        assert f'name="kind" value="{kind}"' in page
+    assert 'value="forget"' not in page, "without retention there is nothing to forget by"
+    await world.patch(f"/hosts/{host_id}/source-groups/{group}", retention={"keep_last": 3})
+    page = (await admin.get(f"/hosts/{host_id}")).text
+    assert 'value="forget"' in page
+    answer = await admin.post(f"/hosts/{host_id}/jobs", data={"kind": "check"})
+    assert answer.status_code == 303
+    (job,) = (await world.get("/jobs"))["items"]
+    assert answer.headers["location"] == f"/jobs/{job['id']}?said=job"
+    assert (job["kind"], job["pending"]) == ("check", True)
+    refused = await admin.post(f"/hosts/{host_id}/jobs", data={"kind": "defragment"})
+    assert refused.status_code == 422
+    assert "kind must be one of" in text_of(refused.text)
+
+
+async def test_r20_a_viewer_has_no_buttons_and_may_not(world: World) -> None:
+    host_id, _ = await ready(world)
+    viewer = await log_in(world, "viewer")
+    page = (await viewer.get(f"/hosts/{host_id}/snapshots")).text
+    assert "<form" not in page.split("<main", 1)[1]
+    for path in ("jobs", "restore"):
+        answer = await viewer.post(f"/hosts/{host_id}/{path}", data={"kind": "check"})
+        assert answer.status_code == 403
+    assert (await world.get("/jobs"))["items"] == []
+
+
+async def test_snapshots_and_a_restore(world: World, admin: httpx.AsyncClient) -> None:
+    taken = await world.serve_commands()
+    host_id, _ = await ready(world)
+    path = f"/hosts/{host_id}/snapshots"
+    assert "Not listed yet." in text_of((await admin.get(path)).text)
+    session = await world.hello(host_id)
+    await admin.post(f"/hosts/{host_id}/jobs", data={"kind": "snapshots"})
+    await world.until(lambda: taken)
+    (job,) = (await world.get("/jobs"))["items"]
+    await world.finish(host_id, session, job["id"], "succeeded", stats=LISTED)
+    await world.until_answer(path)
+    page = await admin.get(path)
+    assert "1a2b3c4d 2026-06-15 02:00 laptop home /home /<b> and 1 more" in text_of(page.text)
+    bad = await admin.post(
+        f"/hosts/{host_id}/restore", data={"snapshot": "1a2b3c4d", "target": "back"}
+    )
+    assert bad.status_code == 422
+    assert "must be an absolute path" in text_of(bad.text)
+    assert 'value="1a2b3c4d"' in bad.text, "what was typed stays"
+    form = {"snapshot": "1a2b3c4d", "target": "/back", "paths": "/home/a\n\n/home/b\n"}
+    answer = await admin.post(f"/hosts/{host_id}/restore", data=form)
+    assert answer.status_code == 303
+    shown = text_of((await admin.get(answer.headers["location"])).text)
+    assert "/home/a, /home/b of snapshot 1a2b3c4d into /back" in shown
