@@ -109,7 +109,7 @@ def restore(  # noqa: PLR0913  # Typer: one parameter for each option.
 
     \b
     Examples:
-      dormice restore laptop-7 latest --to /tmp/back --path /home/anna/letters --wait
+      dormice restore laptop-7 latest --to /tmp/back --path /srv/letters --wait
     """
     from cli.starting import Wanted, start_job
 

@@ -13,6 +13,7 @@ from tests.mutants.breakages import (
     notify,
     presence,
     registry,
+    repositories,
     silences,
 )
 
@@ -24,6 +25,7 @@ MUTANTS = (
     *silences.MUTANTS,
     *catchup.MUTANTS,
     *jobs.MUTANTS,
+    *repositories.MUTANTS,
     *gateway.MUTANTS,
     *registry.MUTANTS,
     *notify.MUTANTS,

@@ -14,6 +14,7 @@ IDEAS = {
     "contiguity": "a reader that may have missed a message is dropped",
     "re-bootstrap": "a log that is not the one we knew is noticed",
     "deadlines": "what is due is decided only once the log has been read to its tail",
+    "repositories": "one job at a time locks a repository, and no stale lock keeps another out",
     "silences": "who is silenced is told to nobody until no silence covers it, then once",
     "effects": "what happens outside is a row, carried out after the commit, once",
     "one-hop": "a batch is one hop to the database thread",

@@ -70,7 +70,7 @@ async def cut_off(rig: Rig, process: asyncio.subprocess.Process, line: Line, run
         process.kill()
         await process.wait()
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        await asyncio.to_thread(os.waitpid, pid, 0)
     assert locks_of(rig), "restic had no time to remove its lock"
 
 

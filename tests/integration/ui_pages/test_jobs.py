@@ -44,6 +44,7 @@ async def test_r20_a_viewer_has_no_buttons_and_may_not(world: World) -> None:
     for path in ("jobs", "restore"):
         answer = await viewer.post(f"/hosts/{host_id}/{path}", data={"kind": "check"})
         assert answer.status_code == 403
+    await viewer.aclose()
     assert (await world.get("/jobs"))["items"] == []
 
 

@@ -169,9 +169,9 @@ MUTANTS = (
     Mutant(
         "restic-password-in-its-arguments",
         "R20",
-        "agent/engines/restic.py",
-        '            *excludes, "--", *present,\n',
-        '            f"--tag={work.repository.password}", *excludes, "--", *present,\n',
+        "agent/engines/restic_kinds.py",
+        '        "--", *present,\n',
+        '        f"--tag={task.work.repository.password}", "--", *present,\n',
         "integration/agent/test_restic.py::test_secrets_are_nowhere",
     ),
 )

@@ -16,6 +16,7 @@ from agent.commands import app
 from agent.install import Installation, installation
 from agent.state import Identity, StateDirectory
 
+MINE = Path("/home") / "anna"
 PYTHON = sys.executable
 COMMAND = [PYTHON, "-P", "-m", "agent", "run", "--state", "/var/lib/dormice-agent"]
 
@@ -33,7 +34,7 @@ def verified(tmp_path: Path, wanted: Installation) -> str:
     return "\n".join(line for line in lines if unit.name in line or str(unit) in line)
 
 
-@pytest.mark.parametrize("home", [None, Path("/home/anna")])
+@pytest.mark.parametrize("home", [None, MINE])
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, home: Path | None) -> None:
     assert verified(tmp_path, installation("linux", COMMAND, home=home)) == ""
     broken = installation("linux", ["/no/such/program"], home=home)
@@ -47,8 +48,8 @@ def test_the_unit_of_the_machine_and_of_a_user() -> None:
                  "KillMode=mixed", "Restart=always"):  # fmt: skip
         assert line in machine.text.splitlines()
     assert machine.steps[-1] == "systemctl enable --now dormice-agent"
-    mine = installation("linux", COMMAND, home=Path("/home/anna"))
-    assert mine.path == Path("/home/anna/.config/systemd/user/dormice-agent.service")
+    mine = installation("linux", COMMAND, home=MINE)
+    assert mine.path == MINE / ".config/systemd/user/dormice-agent.service"
     assert "WantedBy=default.target" in mine.text
     assert "CapabilityBoundingSet" not in mine.text, "a user's manager has none to give"
     assert "systemctl --user enable --now dormice-agent" in mine.steps
