@@ -132,8 +132,8 @@ MUTANTS = (
         "jobs-eleventh-try",
         "R17",
         SENDING,
-        "    if tries >= MAX_TRIES:\n",
-        "    if tries > MAX_TRIES:\n",
+        "    if tries >= MAX_TRIES or",
+        "    if tries > MAX_TRIES or",
         f"{OF_POLICY}::test_r17_after_a_try",
     ),
     Mutant(
@@ -156,8 +156,8 @@ MUTANTS = (
         "jobs-given-up-without-a-word",
         "R17",
         "services/jobs/sending.py",
-        'abandon(tx, job, f"{why.value} ({reason}), {tries} times", loud=True)',
-        'abandon(tx, job, f"{why.value} ({reason}), {tries} times")',
+        "loud=job.kind is JobKind.BACKUP)",
+        "loud=False)",
         f"{OF_SENDING}::test_r17_declined_backs_off_doubling_ten_tries_then_loud",
     ),
     Mutant(
