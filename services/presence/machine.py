@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
@@ -44,6 +45,8 @@ from services.presence.store import Host
 
 TIMELINE_SPAN = timedelta(days=14)
 FLAP_SPAN = timedelta(hours=24)
+HOSTS_AT_ONCE = 1000
+"""How many records of the bucket are written together: fast, and not all of them in memory."""
 
 
 class TimelineOf(BaseModel):
@@ -97,8 +100,16 @@ class PresenceMachine(Machine):
     # -- start ------------------------------------------------------------------------------------
 
     def load(self, tx: Tx, buckets: Buckets) -> None:
-        for data in buckets.get("hosts", {}).values():
-            self._take_record(tx, HostRecord.model_validate_json(data))
+        found = buckets.get("hosts", {}).values()
+        records = (HostRecord.model_validate_json(data) for data in found)
+        known = store.list_ids(tx)
+        while batch := list(islice(records, HOSTS_AT_ONCE)):
+            new = [one for one in batch if one.id not in known and not one.removed]
+            store.add_hosts(tx, new)
+            timeline.begin_all(tx, new, Status.NEVER_SEEN, "enrolled")
+            for record in batch:
+                if record.id in known or record.removed:
+                    self._take_record(tx, record)
         for data in buckets.get(SESSIONS, {}).values():
             self._take_session(tx, json.loads(data))
 
@@ -155,7 +166,7 @@ class PresenceMachine(Machine):
         told: dict[str, Any] = {"name": record.name, "always_on": record.always_on,
                 "record_version": record.version}  # fmt: skip
         if host is None:
-            timeline.begin_first(tx, record.id, record.enrolled_at, Status.NEVER_SEEN, "enrolled")
+            timeline.begin_all(tx, [record], Status.NEVER_SEEN, "enrolled")
             host = Host(record.id, **told)
         else:
             host = replace(host, **told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -82,6 +82,19 @@ def save_host(tx: Tx, host: Host) -> None:
             host.battery_percent, host.metered, host.version,
         ),
     )  # fmt: skip
+
+
+def list_ids(tx: Tx) -> set[str]:
+    """Return the ids of all hosts ever heard of, removed ones too."""
+    return {host_id for (host_id,) in tx.db.execute("SELECT host_id FROM host")}
+
+
+def add_hosts(tx: Tx, records: Sequence[HostRecord]) -> None:
+    """Insert hosts that nobody has heard of: never seen."""
+    tx.db.executemany(
+        "INSERT INTO host (host_id, name, always_on, record_version) VALUES (?, ?, ?, ?)",
+        ((one.id, one.name, one.always_on, one.version) for one in records),
+    )
 
 
 def forget_host(tx: Tx, record: HostRecord) -> None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from libs.common.clock import from_micros, to_micros
+from libs.common.events.host import HostRecord
 from libs.common.loop.tx import Tx
 from services.presence.policy import Gap, Gateway, GatewayState, Interval
 
 KEEP_TIMELINE = timedelta(days=90)
 
 
-def begin_first(tx: Tx, host_id: str, at: datetime, state: str, cause: str) -> None:
-    """Begin the timeline of a host that has none."""
-    tx.db.execute(
-        "INSERT INTO interval (host_id, started_at, state, cause) VALUES (?, ?, ?, ?)",
-        (host_id, to_micros(at), state, cause),
-    )
+_BEGIN = "INSERT INTO interval (host_id, started_at, state, cause) VALUES (?, ?, ?, ?)"
+
+
+def begin_all(tx: Tx, records: Sequence[HostRecord], state: str, cause: str) -> None:
+    """Begin the timelines of hosts that have none, at their enrolment."""
+    rows = ((one.id, to_micros(one.enrolled_at), state, cause) for one in records)
+    tx.db.executemany(_BEGIN, rows)
 
 
 def begin_interval(tx: Tx, host_id: str, at: datetime, state: str, cause: str) -> None:
     """End the host's last interval at `at` and begin another; drop what is older than we keep."""
-    begin_first(tx, host_id, at, state, cause)
+    tx.db.execute(_BEGIN, (host_id, to_micros(at), state, cause))
     tx.db.execute(
         "DELETE FROM interval WHERE host_id = ? AND started_at < ?",
         (host_id, to_micros(at - KEEP_TIMELINE)),
