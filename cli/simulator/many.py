@@ -37,7 +37,7 @@ def play_many(seeds: Iterable[int], plan: Plan, workers: int) -> Iterator[Result
             while started:
                 yield started.popleft().result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:

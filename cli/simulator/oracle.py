@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cli.simulator.calendar import next_fire
+from cli.simulator.explanations import Explanations
 from libs.common.clock import from_micros
 from libs.common.events.host import HostRecord
 
@@ -30,6 +31,7 @@ class Oracle:
         self._world = world
         self.slack = world.pace.offline_after + timedelta(seconds=60)
         self.remembers = timedelta(days=2)  # Older ends were compared before.
+        self._explanations = Explanations(world)
 
     def is_quiet(self) -> bool:
         world = self._world
@@ -47,6 +49,7 @@ class Oracle:
                 self._judge_host(record, agent)
         self._judge_buckets(records)
         self._judge_deliveries()
+        self._explanations.judge()
 
     def _judge_host(self, record: HostRecord, agent: Agent) -> None:
         self._judge_presence(record, agent)
@@ -79,9 +82,14 @@ class Oracle:
     def _judge_presence(self, record: HostRecord, agent: Agent) -> None:
         """R3, as far as the last frame is long enough ago, or the connection."""
         expected = self._presence(agent)
-        row = self._one("presence", "SELECT status FROM host WHERE host_id = ?", record.id)
+        row = self._one("presence", "SELECT status, last_seen FROM host WHERE host_id = ?",
+                        record.id)  # fmt: skip
         if expected is not None:
             self._expect(row[0] == expected, f"R3: {record.name} is {row[0]}, not {expected}")
+        if expected == "offline" and agent.left_at is not None:
+            apart = abs(from_micros(row[1]) - agent.left_at)
+            self._expect(apart <= self._world.pace.heartbeat,
+                         f"R18: {record.name} was last seen {apart} from when it left")  # fmt: skip
         for name in ("catchup", "jobs"):
             online = self._one(name, "SELECT online FROM host WHERE host_id = ?", record.id)
             if expected is not None and online is not None:
