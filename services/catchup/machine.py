@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from libs.common.clock import to_rfc3339
 from libs.common.errors import HostNotFound
-from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced
+from libs.common.events.agent import AgentHello, AgentOffline, AgentPower, AgentSynced
 from libs.common.events.catchup import CatchupArmed, SkipReason
 from libs.common.events.host import (
     Actor,
@@ -38,6 +38,8 @@ from libs.common.loop.machine import Buckets, Machine, Verb
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
 from services.catchup import arms, outcomes, store
+from services.catchup.policy import ArmVerdict
+from services.catchup.policy_conditions import Power
 from services.catchup.progress import (
     ADMIT,
     FLEET,
@@ -78,6 +80,7 @@ class CatchupMachine(Machine):
             AgentHello: self.on_hello,
             AgentSynced: self.on_synced,
             AgentOffline: self.on_offline,
+            AgentPower: self.on_power,
             JobDispatched: outcomes.on_job_taken,
             JobStarted: outcomes.on_job_taken,
             JobUndeliverable: outcomes.on_job_undeliverable,
@@ -136,6 +139,7 @@ class CatchupMachine(Machine):
         if assess_hello(current, event.connection, known=known) is not HelloVerdict.NEWER:
             return
         _begin_session(tx, event.host_id, event.session, event.connection)
+        store.save_power(tx, event.host_id, _power_of(event))
         for job_id in event.running:
             store.revive(tx, event.host_id, job_id)
         self._arm(tx, host.record, event.session)
@@ -197,6 +201,13 @@ class CatchupMachine(Machine):
         admit_soon(tx)
         look_at(tx, event.host_id)
 
+    def on_power(self, tx: Tx, event: AgentPower) -> None:
+        """Plugged in, another network: what was put off for it may go at once."""
+        host = store.find_host(tx, event.host_id)
+        if host is not None and host.session == event.session:
+            store.save_power(tx, event.host_id, _power_of(event))
+            look_at(tx, event.host_id)
+
     # -- deadlines and calls -----------------------------------------------------------------------
 
     def on_forget_due(self, tx: Tx, key: str, _due_at: datetime) -> None:
@@ -204,7 +215,8 @@ class CatchupMachine(Machine):
         tx.schedule(FORGET, key, tx.now + FORGET_EVERY)
 
     def on_get_arm(self, tx: Tx, _actor: Actor, asked: ArmOf) -> dict[str, Any] | None:
-        """Return {state, due_at, place} of the host's catch-up, or None. Raises HostNotFound."""
+        """Return {state, due_at, place, reason} of the host's catch-up, or None; `reason` is why it
+        waits. Raises HostNotFound."""
         host = store.find_host(tx, asked.host_id)
         if host is None or host.record.removed:
             raise HostNotFound
@@ -212,7 +224,13 @@ class CatchupMachine(Machine):
         if arm is None:
             return None
         place = arms.place(tx, asked.host_id)
-        return {"state": arm.state.value, "due_at": to_rfc3339(arm.due_at), "place": place}
+        reason = ArmVerdict[arm.wait].value if arm.wait else None
+        return {"state": arm.state.value, "due_at": to_rfc3339(arm.due_at), "place": place,
+                "reason": reason}  # fmt: skip
+
+
+def _power_of(event: AgentHello | AgentPower) -> Power:
+    return Power(event.on_battery, event.battery_percent, event.metered)
 
 
 def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:

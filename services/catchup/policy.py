@@ -20,6 +20,7 @@ from libs.common import cron
 from libs.common.events.catchup import SkipReason
 from libs.common.events.host import CatchUp, HostRecord, Schedule, SourceGroup
 from libs.common.events.job import SUCCESSES, JobEvent, JobFinished
+from services.catchup.policy_conditions import Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ class ArmVerdict(Enum):
     SEND_FAILED = "the agent could not be reached; its next hello arms again"
     REPORTS_OUTSTANDING = "the host's reports have not all arrived"
     JOB_RUNNING = "a job runs on the host"
+    ON_BATTERY = Cause.ON_BATTERY.value
+    METERED = Cause.METERED.value
+    NOT_DURING = Cause.NOT_DURING.value
 
 
 DROPS: Mapping[ArmVerdict, SkipReason] = {

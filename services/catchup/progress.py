@@ -6,8 +6,9 @@ host's next pair that still deserves a run.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
+from libs.common import cron
 from libs.common.events.catchup import (
     CatchupFinished,
     CatchupRequested,
@@ -17,6 +18,7 @@ from libs.common.events.catchup import (
 from libs.common.loop.tx import Tx
 from libs.common.runs import run_id
 from services.catchup import arms, policy, store
+from services.catchup import policy_conditions as conditions
 from services.catchup.arms import Arm, ArmState, PairState, Run
 from services.catchup.policy import ArmVerdict, Pair, PairVerdict, Situation
 from services.catchup.settings import CatchupSettings
@@ -80,8 +82,23 @@ class Progress:
             _finish(tx, arm)
             return
         last_success = store.successes(tx, arm.host_id).get(following[1])
+        deferral = self._find_deferral(tx, host, last_success)
+        if deferral is not None:
+            _defer(tx, arm, host, deferral)
+            return
         arms.enqueue(tx, arm.host_id, last_success)
         admit_soon(tx)
+
+    def _find_deferral(
+        self, tx: Tx, host: Host, last_success: datetime | None
+    ) -> conditions.Deferral | None:
+        """Say whether the host's power, network or hours put off what it could catch up now."""
+        own = host.record.thresholds.stale_seconds
+        stale_after = self._settings.stale_after if own is None else timedelta(seconds=own)
+        latest = conditions.latest_start(host.deferred_since or tx.now, last_success, stale_after)
+        return conditions.find_deferral(
+            self._settings.conditions, host.power, _zone_of(host), latest=latest, now=tx.now
+        )
 
     def on_admit(self, tx: Tx, _key: str, _due_at: datetime) -> None:
         """Give the free slots to those who wait, in the queue's order."""
@@ -107,9 +124,20 @@ class Progress:
             return
         while (following := arms.next_pair(tx, host_id)) is not None:
             last_success = store.successes(tx, host_id).get(following[1])
+            deferral = self._find_deferral(tx, host, last_success)
+            if deferral is not None:
+                _defer(tx, arm, host, deferral)
+                return
             if _take(tx, arm, host, Pair(*following, last_success)):
                 return
         _finish(tx, arm)
+
+
+def _zone_of(host: Host) -> tzinfo:
+    try:
+        return cron.zone(host.record.timezone)
+    except cron.UnknownZone:
+        return UTC
 
 
 def assess(tx: Tx, arm: Arm, host: Host) -> ArmVerdict:
@@ -135,11 +163,20 @@ def _wait(tx: Tx, arm: Arm, verdict: ArmVerdict) -> None:
               rule="R12", arm_id=arm.arm_id)  # fmt: skip
 
 
+def _defer(tx: Tx, arm: Arm, host: Host, deferral: conditions.Deferral) -> None:
+    """Put off what could run; look again when that is over at the latest."""
+    if host.deferred_since is None:
+        store.set_deferred(tx, arm.host_id, tx.now)
+    _wait(tx, arm, ArmVerdict[deferral.cause.name])
+    tx.schedule(LOOK, arm.host_id, deferral.until)
+
+
 def _make_list(tx: Tx, arm: Arm, host: Host) -> bool:
     """List the overdue pairs; end the arm and return False if there is nothing that can be run."""
     successes = store.successes(tx, arm.host_id)
     pairs = policy.list_pairs(host.record, successes, armed_at=arm.armed_at, now=tx.now)
     if not pairs:
+        store.set_deferred(tx, arm.host_id, None)
         drop_arm(tx, arm, SkipReason.NOTHING_OVERDUE, "no catch-up: nothing is overdue", rule="R14")
         return False
     if host.record.repository_id is None:
@@ -181,6 +218,7 @@ def _take(tx: Tx, arm: Arm, host: Host, pair: Pair) -> bool:
                           repository, accepted=False))  # fmt: skip
     arms.set_pair(tx, arm.host_id, pair, PairState.REQUESTED)
     arms.set_state(tx, arm.host_id, ArmState.RUNNING)
+    store.set_deferred(tx, arm.host_id, None)
     since = "never backed up" if pair.last_success is None else _fires(fire.missed)
     tx.decide(
         arm.host_id,

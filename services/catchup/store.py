@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from libs.common.clock import from_micros, to_micros
 from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
+from services.catchup.policy_conditions import Power
 
 KEEP = timedelta(days=45)
 """How long ended jobs and sessions are remembered: longer than the log keeps an event."""
@@ -25,21 +26,33 @@ class Host:
     connection: int | None
     online: bool
     synced: bool
+    power: Power
+    deferred_since: datetime | None
 
     def connection_before(self, session: str) -> int | None:
         """Return the newest connection, unless it is `session`'s own (a bucket named it first)."""
         return None if session == self.session else self.connection
 
 
+_HOST = (
+    "record, session, connection, online, synced, on_battery, battery_percent, metered, "
+    "deferred_since"
+)
+
+
 def find_host(tx: Tx, host_id: str) -> Host | None:
-    row = tx.db.execute(
-        "SELECT record, session, connection, online, synced FROM host WHERE host_id = ?",
-        (host_id,),
-    ).fetchone()
+    row = tx.db.execute(f"SELECT {_HOST} FROM host WHERE host_id = ?", (host_id,)).fetchone()  # noqa: S608
     if row is None:
         return None
-    record = read_record(row[0])
-    return Host(record, row[1], row[2], bool(row[3]), bool(row[4]))
+    record, session, connection, online, synced, on_battery, percent, metered, since = row
+    power = Power(_flag(on_battery), percent, _flag(metered))
+    deferred_since = None if since is None else from_micros(since)
+    return Host(read_record(record), session, connection, bool(online), bool(synced), power,
+                deferred_since)  # fmt: skip
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else bool(value)
 
 
 def save_record(tx: Tx, record: HostRecord) -> bool:
@@ -81,6 +94,21 @@ def note_session(tx: Tx, host_id: str, session: str) -> bool:
         (session, host_id, to_micros(tx.now)),
     )
     return noted.rowcount > 0
+
+
+def save_power(tx: Tx, host_id: str, power: Power) -> None:
+    tx.db.execute(
+        "UPDATE host SET on_battery = ?, battery_percent = ?, metered = ? WHERE host_id = ?",
+        (power.on_battery, power.battery_percent, power.metered, host_id),
+    )
+
+
+def set_deferred(tx: Tx, host_id: str, since: datetime | None) -> None:
+    """Note since when the host's catch-up has been put off; None: it is not any more."""
+    tx.db.execute(
+        "UPDATE host SET deferred_since = ? WHERE host_id = ?",
+        (None if since is None else to_micros(since), host_id),
+    )
 
 
 # -- successes and jobs ----------------------------------------------------------------------------

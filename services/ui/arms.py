@@ -41,5 +41,5 @@ async def _arm(site: Site, host_id: str, actor: Actor) -> CatchUpView | None:
     due_at = done.result.get("due_at")
     return CatchUpView(
         done.result["state"], datetime.fromisoformat(due_at) if due_at else None,
-        done.result.get("place"),
+        done.result.get("place"), done.result.get("reason"),
     )  # fmt: skip

@@ -109,11 +109,13 @@ class NextAlert:
 
 @dataclass(frozen=True, slots=True)
 class CatchUpView:
-    """A catch-up under way. `place` counts from 1, None while settling or running."""
+    """A catch-up under way. `place` counts from 1, None while settling or running; `reason` is why
+    it waits, in words."""
 
     state: Literal["settling", "queued", "running", "waiting"]
     due_at: datetime | None = None
     place: int | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,8 @@ def activities(host: HostView) -> list[Overlay]:
         found.append(Overlay("clock", "waiting", f"{ordinal(arm.place)} in queue"))
     elif arm is not None and arm.state in ("queued", "settling"):
         found.append(Overlay("clock", "waiting", "queued to catch up"))
+    elif arm is not None and arm.reason is not None and host.current_job is None:
+        found.append(Overlay("clock", "waiting", f"catch-up waits: {arm.reason}"))
     elif arm is not None and host.current_job is None:
         found.append(Overlay("clock", "waiting", "catching up"))
     if host.pending_jobs and host.current_job is None:
