@@ -12,6 +12,7 @@ from libs.common.events.host import Actor
 from services.ui import arms, queries
 from services.ui.calls import Decisions
 from services.ui.guards import page
+from services.ui.pages.habits import usual_words
 from services.ui.pages.rendering import PageRequest, PathId, render, respond, show
 from services.ui.pages.rows import strips_of
 from services.ui.pages.strip import WideStrip, wide_strip
@@ -111,7 +112,8 @@ async def host_page(
     where, now = zone_of(host.timezone), site.now
     return await show(
         request, "host.html", status=status, problem=problem, host=host, parts=parts,
-        told=told_for(host, parts, site), strip=strip_for(host, parts, site), typed=typed or {},
+        told=told_for(host, parts, site), strip=strip_for(host, parts, site),
+        usual=usual_words(host, parts.strip, now), typed=typed or {},
         clock=lambda moment: clock(moment, now, where), why=why_values(site, host, decisions),
         live={"host": host.id},
     )  # fmt: skip

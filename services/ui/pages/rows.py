@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from services.ui import queries
 from services.ui.pages import words
+from services.ui.pages.habits import usual_words
 from services.ui.pages.rendering import macros
 from services.ui.pages.strip import DAYS, RowStrip, row_strip
 from services.ui.pages.times import zone_of
@@ -29,6 +30,7 @@ class Row:
     host: HostView
     now: datetime
     strip: RowStrip
+    usual: str | None = None
 
     @property
     def state(self) -> Phrase:
@@ -59,7 +61,8 @@ def strips_of(db: sqlite3.Connection, hosts: Sequence[HostView], now: datetime) 
 
 def make_row(host: HostView, strip: Strip, now: datetime) -> Row:
     away = "offline" if host.always_on else "asleep"
-    return Row(host, now, row_strip(strip, now, zone_of(host.timezone), away_word=away))
+    drawn = row_strip(strip, now, zone_of(host.timezone), away_word=away)
+    return Row(host, now, drawn, usual_words(host, strip, now))
 
 
 def cells_of(row: Row) -> dict[str, str]:
