@@ -9,11 +9,13 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.loop.service import Service
 from libs.common.security import Vault
 from libs.common.store.database import Database
-from services.notify import delivering
+from services.notify import delivering, repeating
 from services.notify.courier import Courier
+from services.notify.kinds.apprise import AppriseWorkers
+from services.notify.kinds.base import Wires
 from services.notify.machine import NotifyMachine
 from services.notify.settings import NotifySettings
-from services.notify.targets import Resolver, TargetGuard, open_pool
+from services.notify.targets import Resolver, TargetGuard, open_pool, trust
 
 
 class Notify:
@@ -24,12 +26,15 @@ class Notify:
         resolver: Resolver | None = None,
     ) -> None:  # fmt: skip
         guard = TargetGuard(settings.allow_targets, resolver)
-        self._pool = open_pool(guard)
-        courier = Courier(self._pool, vault, clock)
+        trusted = trust()
+        self._pool = open_pool(guard, trusted)
+        self._apprise = AppriseWorkers(settings.allow_targets)
+        wires = Wires(self._pool, guard, trusted, settings.allow_targets, self._apprise)
+        courier = Courier(wires, vault, clock)
         database = Database(settings.database_path, NotifyMachine.package)
         self.service = Service(
             NotifyMachine(vault, settings), bus, database, clock=clock,
-            effects={delivering.SEND: courier.send},
+            effects={delivering.SEND: courier.send, repeating.REPEAT: courier.repeat},
         )  # fmt: skip
         courier.read = self.service.read
 
@@ -38,6 +43,7 @@ class Notify:
         try:
             await self.service.run()
         finally:
+            await self._apprise.close()
             await self._pool.aclose()
 
     async def stop(self) -> None:

@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from libs.common.errors import BadInput
 from libs.common.events.host import Actor, Audit
 from libs.common.loop.machine import Verb
 from libs.common.loop.tx import Tx
-from libs.common.security import SecretUnreadable, Vault
-from services.notify import delivering, message, queue, store
-from services.notify.errors import UnknownKind
+from libs.common.security import Vault
+from services.notify import delivering, message, pacing, queue, repeating, store
+from services.notify.configs import changed_config, find_config, judge_target, read_config, seal
+from services.notify.kinds.base import ChannelConfig
+from services.notify.kinds.table import kind_of
 from services.notify.policy import Filter, News
+from services.notify.policy_pace import QuietHours, RateLimit
 from services.notify.queue import NewDelivery
 from services.notify.store import Channel
-from services.notify.target_rules import Network, explain_refusal, find_address, is_allowed
+from services.notify.target_rules import Network
 from services.notify.views import audited_view, channel_view, delivery_view
-from services.notify.webhook_config import WebhookConfig
-
-WEBHOOK = "webhook"
-LATER_KINDS = ("smtp", "ntfy", "apprise", "alertmanager")
 
 
 class Arguments(BaseModel):
@@ -51,17 +49,22 @@ class CreateChannel(Arguments):
     kind: str
     config: dict[str, Any]
     filter: Filter | None = None
+    quiet_hours: QuietHours | None = None
+    rate_limit: RateLimit | None = None
 
     _name = field_validator("name")(_clean_name)
 
 
 class PatchChannel(Arguments):
-    """What is absent stays. `config` changes the keys that it has; `filter` null removes it."""
+    """What is absent stays. `config` changes the keys that it has; another null removes what is
+    meant: the filter, the quiet hours, the rate limit."""
 
     id: str
     name: str | None = None
     config: dict[str, Any] | None = None
     filter: Filter | None = None
+    quiet_hours: QuietHours | None = None
+    rate_limit: RateLimit | None = None
 
     @field_validator("name")
     @classmethod
@@ -85,12 +88,14 @@ class ChannelVerbs:
 
     def create(self, tx: Tx, actor: Actor, asked: CreateChannel) -> dict[str, Any]:
         """Raises: UnknownKind, BadInput."""
-        check_kind(asked.kind)
-        config = self._check(read_config(asked.config))
+        config = read_config(asked.kind, asked.config)
+        judge_target(config, self._allowed)
         channel = Channel(
-            id=tx.new_id(), name=asked.name, kind=asked.kind, sealed=self._seal(config),
-            wanted=asked.filter or Filter(), created_at=tx.now,
+            id=tx.new_id(), name=asked.name, kind=asked.kind, sealed=seal(self._vault, config),
+            wanted=asked.filter or Filter(), quiet=asked.quiet_hours, rate=asked.rate_limit,
+            created_at=tx.now,
         )  # fmt: skip
+        _check_pace(channel)
         store.add_channel(tx, channel)
         _audit(tx, actor, "channel.created", channel.id, after=audited_view(channel, config))
         return {"id": channel.id}
@@ -99,15 +104,19 @@ class ChannelVerbs:
         """Return the channel as it is shown. Raises: ChannelNotFound, BadInput."""
         before = store.get_channel(tx.db, asked.id)
         old = self._find_config(before)
-        config = old if asked.config is None else self._check(_merged(old, asked.config))
-        after = replace(before, name=asked.name or before.name)
+        config = old
+        if asked.config is not None:
+            config = changed_config(before.kind, old, asked.config)
+            judge_target(config, self._allowed)
+        after = replace(before, name=asked.name or before.name, **_new_wishes(asked))
         if config is not None and config != old:
-            after = replace(after, sealed=self._seal(config))
-        if "filter" in asked.model_fields_set:
-            after = replace(after, wanted=asked.filter or Filter())
+            after = replace(after, sealed=seal(self._vault, config))
+        _check_pace(after)
         store.change_channel(tx, after)
         if after.sealed != before.sealed:
             delivering.retry_now(tx, after.id)
+        if (after.quiet, after.rate) != (before.quiet, before.rate):
+            pacing.look_again(tx, after.id)
         _audit(tx, actor, "channel.changed", after.id,
                before=audited_view(before, old), after=audited_view(after, config))  # fmt: skip
         return self._view(tx, actor, store.get_channel(tx.db, after.id))
@@ -116,7 +125,8 @@ class ChannelVerbs:
         """What has not been sent yet is dropped. Raises: ChannelNotFound."""
         channel = store.get_channel(tx.db, asked.id)
         before = audited_view(channel, self._find_config(channel))
-        dropped = delivering.drop_all(tx, channel.id)
+        dropped = delivering.drop_all(tx, channel.id) + pacing.forget(tx, channel.id)
+        repeating.end(tx, channel.id)
         store.remove_channel(tx, channel.id)
         _audit(tx, actor, "channel.deleted", channel.id, before=before, after={"dropped": dropped})
         return {}
@@ -146,22 +156,8 @@ class ChannelVerbs:
         found = queue.latest(tx.db, channel.id, asked.limit, edge.place if edge else None)
         return [delivery_view(row) for row in found]
 
-    def _check(self, config: WebhookConfig) -> WebhookConfig:
-        """An address given as a number is judged at once; a name on every connect."""
-        address = find_address(httpx.URL(config.url).host)
-        if address is not None and not is_allowed(address, self._allowed):
-            raise BadInput(f"config.url: {explain_refusal(address)}")
-        return config
-
-    def _seal(self, config: WebhookConfig) -> str:
-        return self._vault.seal(config.model_dump_json().encode()).decode()
-
-    def _find_config(self, channel: Channel) -> WebhookConfig | None:
-        """None if the key file is another one by now: the channel can still be changed."""
-        try:
-            return open_config(self._vault, channel.sealed)
-        except SecretUnreadable:
-            return None
+    def _find_config(self, channel: Channel) -> ChannelConfig | None:
+        return find_config(self._vault, channel)
 
     def _view(self, tx: Tx, actor: Actor, channel: Channel) -> dict[str, Any]:
         return channel_view(tx, channel, self._find_config(channel), actor.role)
@@ -181,31 +177,26 @@ def verbs(vault: Vault, allowed: Sequence[Network]) -> dict[str, Verb]:
     }
 
 
-def check_kind(kind: str) -> None:
-    """Raises: UnknownKind."""
-    if kind != WEBHOOK:
-        later = ", ".join(LATER_KINDS)
-        raise UnknownKind(f"no channel of kind {kind[:32]!r}: use webhook ({later} are to come)")
+def _new_wishes(asked: PatchChannel) -> dict[str, Any]:
+    """Return what of filter, quiet hours and rate is to change; null takes it away."""
+    given = asked.model_fields_set
+    wishes: dict[str, Any] = {}
+    if "filter" in given:
+        wishes["wanted"] = asked.filter or Filter()
+    if "quiet_hours" in given:
+        wishes["quiet"] = asked.quiet_hours
+    if "rate_limit" in given:
+        wishes["rate"] = asked.rate_limit
+    return wishes
 
 
-def read_config(given: dict[str, Any]) -> WebhookConfig:
-    """Raises: BadInput with what to change, never with the value (it may be secret)."""
-    try:
-        return WebhookConfig.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(("config", *(str(part) for part in first["loc"])))
-        raise BadInput(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def open_config(vault: Vault, sealed: str) -> WebhookConfig:
-    """Raises: SecretUnreadable."""
-    return WebhookConfig.model_validate_json(vault.open(sealed.encode()))
-
-
-def _merged(old: WebhookConfig | None, changes: dict[str, Any]) -> WebhookConfig:
-    kept = {} if old is None else old.model_dump()
-    return read_config({**kept, **changes})
+def _check_pace(channel: Channel) -> None:
+    """Raises: BadInput."""
+    paced = channel.quiet is not None or channel.rate is not None
+    if paced and kind_of(channel.kind).paces_itself:
+        raise BadInput(
+            f"{channel.kind} has quiet times and grouping of its own: set them there, not here"
+        )
 
 
 def _audit(

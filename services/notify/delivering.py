@@ -12,8 +12,8 @@ from typing import Any
 
 from libs.common.events.alert import NotificationDelivered, NotificationEvent, NotificationFailed
 from libs.common.loop.tx import Tx
-from services.notify import policy, queue, store
-from services.notify.policy import FOLLOW_UPS, WINDOW_PER_CHANNEL, Ending, Outcome
+from services.notify import policy, queue, repeating, store
+from services.notify.policy import FOLLOW_UPS, WINDOW_PER_CHANNEL, Ending
 from services.notify.queue import Delivery, NewDelivery, State
 
 SEND = "send"
@@ -44,15 +44,17 @@ def hand_out(tx: Tx, channel_id: str) -> None:
 
 
 def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[str, Any]) -> None:
-    """A try has ended: {status, error, retry_after (seconds), refused}."""
+    """A try has ended: {status, taken, error, retry_after (seconds), refused}."""
     delivery = queue.find(tx.db, delivery_id)
     if delivery is None or delivery.ended_at is not None:
         return
-    result = read_outcome(outcome)
+    result = policy.read_outcome(outcome)
     started = delivery.first_tried_at or tx.now
     ending = policy.assess_try(result, first_tried_at=started, now=tx.now)
     if ending is Ending.DELIVERED:
-        queue.note_try(tx, delivery.id, result.status, None)
+        queue.note_try(tx, delivery.id, result.status, result.error)
+        if result.error is not None:
+            store.note_error(tx, delivery.channel_id, result.error)  # Of a part of the receivers.
         finish(tx, delivery, State.DELIVERED)
         tx.emit(NotificationDelivered(**_facts(tx, delivery)))
     else:
@@ -122,17 +124,6 @@ def drop_all(tx: Tx, channel_id: str) -> int:
     return len(dropped)
 
 
-def read_outcome(outcome: dict[str, Any]) -> Outcome:
-    """Return the shell's report as the rules see it."""
-    seconds = outcome.get("retry_after")
-    return Outcome(
-        status=outcome.get("status"),
-        error=outcome.get("error"),
-        retry_after=None if seconds is None else timedelta(seconds=seconds),
-        refused=bool(outcome.get("refused")),
-    )
-
-
 def _try_later(tx: Tx, delivery: Delivery, retry_after: timedelta | None) -> None:
     at = policy.next_try(
         delivery.id, delivery.tries, retry_after=retry_after,
@@ -171,6 +162,7 @@ def _end(tx: Tx, delivery: Delivery, state: State) -> None:
     queue.end(tx, delivery.id, state)
     if state is State.DELIVERED:
         store.note_delivered(tx, delivery.channel_id)
+        repeating.begin(tx, delivery.channel_id)
     elif state is State.DROPPED:
         tx.decide(
             _host_of(tx, delivery), "notification_dropped",

@@ -10,7 +10,7 @@ class ChannelNotFound(NotFound):
 
 
 class UnknownKind(BadInput):
-    """This kind of channel cannot be sent to (yet); the message names those that can."""
+    """There is no such kind of channel; the message names those that there are."""
 
 
 class TargetRefused(DormiceError):

@@ -1,7 +1,7 @@
 """Notify's state machine: alerts become messages in the channels' queues.
 
-Who is told of what: policy.py and telling.py; how a message gets out: delivering.py; the verbs:
-channels.py.
+Who is told of what: policy.py and telling.py; when: policy_pace.py and pacing.py; how a message
+gets out: delivering.py, kinds/; the verbs: channels.py.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from libs.common.events.host import (
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
 from libs.common.security import Vault
-from services.notify import channels, delivering, policy, queue, store
+from services.notify import channels, delivering, pacing, policy, queue, repeating, store
+from services.notify.pacing import Digester
 from services.notify.policy import News
 from services.notify.settings import NotifySettings
 from services.notify.telling import Teller
@@ -67,8 +68,16 @@ class NotifyMachine(Machine):
             NotificationDelivered: delivering.on_end_in_log,
             NotificationFailed: delivering.on_end_in_log,
         }
-        self.deadlines = {delivering.RETRY: delivering.on_retry, PRUNE: self.on_prune}
-        self.outcomes = {delivering.SEND: delivering.on_sent}
+        self.deadlines = {
+            delivering.RETRY: delivering.on_retry,
+            pacing.DIGEST: Digester(settings.links_begin).on_digest,
+            repeating.REPEAT: repeating.on_repeat,
+            PRUNE: self.on_prune,
+        }
+        self.outcomes = {
+            delivering.SEND: delivering.on_sent,
+            repeating.REPEAT: repeating.on_repeated,
+        }
         self.verbs = channels.verbs(vault, settings.allow_targets)
 
     # -- what happened -----------------------------------------------------------------------------

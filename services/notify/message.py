@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.clock import to_rfc3339
-from libs.common.events.alert import Alert
+from libs.common.events.alert import Alert, AlertState
 from services.notify.policy import LISTED_IN_SUMMARY, News
 
 VERSION = 1
@@ -70,6 +70,27 @@ def compose_outage_over(
     text = f"{_ended(outage)}; {_still_away(still_away)}" if still_away else sentence(news, outage)
     more = 0 if news is News.SUMMARY else None
     return _body(delivery_id, news, [alert_view(outage, public_url)], text, more=more)
+
+
+def compose_digest(
+    delivery_id: str, told: Sequence[Alert], public_url: str, *, quiet_over: bool
+) -> dict[str, Any]:
+    """Return the one message about alerts that were held back, in the order given.
+
+    `quiet_over`: some waited for quiet hours; else there were too many messages.
+    """
+    listed = told[:LISTED_IN_SUMMARY]
+    views = [alert_view(alert, public_url) for alert in listed]
+    resolved = sum(1 for alert in told if alert.state is AlertState.RESOLVED)
+    lead = "Quiet hours are over" if quiet_over else f"And {len(told)} more"
+    text = f"{lead}: {_counted(len(told) - resolved, resolved)}"
+    return _body(delivery_id, News.DIGEST, views, text, more=len(told) - len(listed))
+
+
+def _counted(still_open: int, resolved: int) -> str:
+    opened = f"{still_open} alert{'' if still_open == 1 else 's'} open"
+    ended = f"{resolved} resolved meanwhile"
+    return ", ".join([opened] * bool(still_open) + [ended] * bool(resolved))
 
 
 def compose_test(delivery_id: str, channel_name: str) -> dict[str, Any]:

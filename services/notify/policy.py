@@ -8,7 +8,8 @@ An alert's way on one channel:
             ├─ the outage ends: still away ──▶ told: named in the one `summary`; else never told
             └─ no silence covers it any more ──▶ told: `raised` is queued; else never told
 
-Both may hold it back at once: then it is told when the later of them lets go.
+Both may hold it back at once: then it is told when the later of them lets go. What is told may
+still wait for the channel's quiet hours or its rate: policy_pace.py.
 
 A delivery's way: queued (blocked while an earlier one of the same alert on the same channel has not
 ended) → sending → delivered | failed | waiting (until its next try) → queued … | dropped.
@@ -17,10 +18,11 @@ ended) → sending → delivered | failed | waiting (until its next try) → que
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from pydantic import BaseModel, ConfigDict
@@ -52,7 +54,7 @@ class News(StrEnum):
     TEST = "test"
 
 
-TELLING = frozenset({News.RAISED, News.REMINDED, News.SUMMARY})
+TELLING = frozenset({News.RAISED, News.REMINDED, News.SUMMARY, News.DIGEST})
 """What tells a channel that an alert is open."""
 FOLLOW_UPS = frozenset({News.ACKNOWLEDGED, News.RESOLVED})
 """What makes sense only after the channel was told."""
@@ -81,6 +83,8 @@ class Verdict(Enum):
     OTHER_TAGS = "the filter wants other tags"
     TOLD_BEFORE = "was told of it before"
     NOT_TOLD_BEFORE = "this channel was not told of the alert"
+    UNSAID = "this kind of channel has no word for it"
+    PACED = "waits for the channel's next digest"
 
 
 def assess_news(alert: Alert, tags: Collection[str], wanted: Filter) -> Verdict:
@@ -142,17 +146,43 @@ def delivery_id(channel_id: str, news: News, alert: Alert) -> str:
     return str(uuid5(NAMESPACE_OID, f"dormice:delivery:{channel_id}:{news}:{alert.id}:{rung}"))
 
 
+def digest_id(channel_id: str, alert_ids: Iterable[str], due_at: datetime) -> str:
+    """Return the id of a digest: a state file that was put back tells it under the same one."""
+    named = f"dormice:digest:{channel_id}:{due_at.isoformat()}:{','.join(sorted(alert_ids))}"
+    return str(uuid5(NAMESPACE_OID, named))
+
+
+def digest_order(alert: Alert) -> tuple[bool, bool, datetime, str]:
+    """Return how alerts are sorted in a digest: what is open, the worst first, then the oldest."""
+    resolved = alert.state is AlertState.RESOLVED
+    return resolved, alert.severity is not Severity.CRITICAL, alert.raised_at, alert.id
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one try: an HTTP status, or an `error` before there was one.
 
-    `refused`: our own rules forbid the target, trying again is pointless.
+    `taken`: the receiver took it and speaks no HTTP; an `error` with it is about a part only.
+    `refused`: our own rules, or the receiver's, forbid it: trying again is pointless.
     """
 
     status: int | None = None
+    taken: bool = False
     error: str | None = None
     retry_after: timedelta | None = None
     refused: bool = False
+
+
+def read_outcome(outcome: Mapping[str, Any]) -> Outcome:
+    """Return the shell's report as the rules see it."""
+    seconds = outcome.get("retry_after")
+    return Outcome(
+        status=outcome.get("status"),
+        taken=bool(outcome.get("taken")),
+        error=outcome.get("error"),
+        retry_after=None if seconds is None else timedelta(seconds=seconds),
+        refused=bool(outcome.get("refused")),
+    )
 
 
 class Ending(Enum):
@@ -166,7 +196,7 @@ class Ending(Enum):
 
 def assess_try(outcome: Outcome, *, first_tried_at: datetime, now: datetime) -> Ending:
     """Say what the outcome of a try means. Redirects are not followed, so 3xx is a refusal."""
-    if outcome.status is not None and 200 <= outcome.status < 300:
+    if outcome.taken or (outcome.status is not None and 200 <= outcome.status < 300):
         return Ending.DELIVERED
     if outcome.refused:
         return Ending.REFUSED

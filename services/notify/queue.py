@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from libs.common.clock import to_micros
+from libs.common.clock import from_micros, to_micros
 from libs.common.loop.tx import Tx
 from services.notify.policy import TELLING, News
 from services.notify.store import moment
@@ -138,6 +138,33 @@ def is_told(tx: Tx, channel_id: str, alert_id: str) -> bool:
         (alert_id, channel_id, *sorted(TELLING)),
     ).fetchone()
     return bool(told)
+
+
+def sent_lately(tx: Tx, channel_id: str, count: int) -> list[datetime]:
+    """Return when the latest `count` messages were queued, tests not counted."""
+    rows = tx.db.execute(
+        "SELECT created_at FROM delivery WHERE channel_id = ? AND news != 'test' "
+        "ORDER BY place DESC LIMIT ?",
+        (channel_id, count),
+    )
+    return [from_micros(created_at) for (created_at,) in rows]
+
+
+def told_and_open(db: sqlite3.Connection, channel_id: str) -> list[dict[str, Any]]:
+    """Return the open alerts that this channel was told of, as it was told of them last."""
+    marks = ", ".join("?" for _ in TELLING)
+    rows = db.execute(
+        "SELECT alert.id, delivery.body FROM alert JOIN delivery_alert "  # noqa: S608
+        "  ON delivery_alert.alert_id = alert.id AND delivery_alert.channel_id = ? "
+        "JOIN delivery USING (place) WHERE alert.resolved_at IS NULL "
+        f"AND delivery.state = 'delivered' AND delivery.news IN ({marks}) ORDER BY place",
+        (channel_id, *sorted(TELLING)),
+    )
+    views: dict[str, dict[str, Any]] = {}
+    for alert_id, body in rows:
+        told = [view for view in json.loads(body)["alerts"] if view["id"] == alert_id]
+        views.update((view["id"], view) for view in told)
+    return list(views.values())
 
 
 def set_state(tx: Tx, delivery_id: str, state: State) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from libs.common.clock import from_micros, to_micros
 from libs.common.events.alert import Alert, AlertState
@@ -14,10 +15,11 @@ from libs.common.events.host import HostRecord
 from libs.common.loop.tx import Tx
 from services.notify.errors import ChannelNotFound
 from services.notify.policy import Filter
+from services.notify.policy_pace import QuietHours, RateLimit
 
 _CHANNEL = (
-    "id, name, kind, sealed, filter, created_at, last_delivered_at, last_error_at, last_error, "
-    "last_failed_at"
+    "id, name, kind, sealed, filter, quiet, rate, created_at, last_delivered_at, last_error_at, "
+    "last_error, last_failed_at"
 )
 
 
@@ -31,6 +33,8 @@ class Channel:
     sealed: str
     wanted: Filter
     created_at: datetime
+    quiet: QuietHours | None = None
+    rate: RateLimit | None = None
     last_delivered_at: datetime | None = None
     last_error_at: datetime | None = None
     last_error: str | None = None
@@ -53,25 +57,34 @@ _NOBODY = Host("", frozenset())
 
 def add_channel(tx: Tx, channel: Channel) -> None:
     tx.db.execute(
-        "INSERT INTO channel (id, name, kind, sealed, filter, created_at) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        (channel.id, channel.name, channel.kind, channel.sealed,
-         channel.wanted.model_dump_json(exclude_none=True), to_micros(channel.created_at)),
+        "INSERT INTO channel (id, name, kind, sealed, filter, quiet, rate, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (channel.id, channel.name, channel.kind, channel.sealed, *_wishes(channel),
+         to_micros(channel.created_at)),
     )  # fmt: skip
 
 
 def change_channel(tx: Tx, channel: Channel) -> None:
     tx.db.execute(
-        "UPDATE channel SET name = ?, sealed = ?, filter = ? WHERE id = ?",
-        (channel.name, channel.sealed, channel.wanted.model_dump_json(exclude_none=True),
-         channel.id),
-    )  # fmt: skip
+        "UPDATE channel SET name = ?, sealed = ?, filter = ?, quiet = ?, rate = ? WHERE id = ?",
+        (channel.name, channel.sealed, *_wishes(channel), channel.id),
+    )
+
+
+def _wishes(channel: Channel) -> tuple[str, str | None, str | None]:
+    """Return filter, quiet hours and rate as JSON."""
+    return (
+        channel.wanted.model_dump_json(exclude_none=True),
+        None if channel.quiet is None else channel.quiet.model_dump_json(by_alias=True),
+        None if channel.rate is None else channel.rate.model_dump_json(),
+    )
 
 
 def remove_channel(tx: Tx, channel_id: str) -> None:
     """Keep the row for its deliveries, and nothing secret in it."""
     tx.db.execute(
-        "UPDATE channel SET deleted_at = ?, sealed = '', filter = '{}' WHERE id = ?",
+        "UPDATE channel SET deleted_at = ?, sealed = '', filter = '{}', quiet = NULL, rate = NULL "
+        "WHERE id = ?",
         (to_micros(tx.now), channel_id),
     )
 
@@ -119,10 +132,13 @@ def note_failed(tx: Tx, channel_id: str) -> None:
     )
 
 
-def _channel(row: sqlite3.Row | tuple[str, ...]) -> Channel:
-    id_, name, kind, sealed, wanted, created_at, delivered_at, error_at, error, failed_at = row
+def _channel(row: sqlite3.Row | tuple[Any, ...]) -> Channel:
+    (id_, name, kind, sealed, wanted, quiet, rate, created_at, delivered_at, error_at, error,
+     failed_at) = row  # fmt: skip
     return Channel(
         id=id_, name=name, kind=kind, sealed=sealed, wanted=Filter.model_validate_json(wanted),
+        quiet=None if quiet is None else QuietHours.model_validate_json(quiet),
+        rate=None if rate is None else RateLimit.model_validate_json(rate),
         created_at=from_micros(int(created_at)), last_delivered_at=moment(delivered_at),
         last_error_at=moment(error_at), last_error=error, last_failed_at=moment(failed_at),
     )  # fmt: skip
@@ -149,6 +165,13 @@ def host_of(tx: Tx, host_id: str | None) -> Host:
     """Return the host; for the fleet, or a host not known yet, one without name and tags."""
     row = tx.db.execute("SELECT name, tags FROM host WHERE id = ?", (host_id,)).fetchone()
     return Host(row[0], frozenset(json.loads(row[1]))) if row else _NOBODY
+
+
+def named(tx: Tx, alert: Alert) -> Alert:
+    """Return the alert with its host's name, if it came without."""
+    if alert.host_name:
+        return alert
+    return alert.model_copy(update={"host_name": host_of(tx, alert.host_id).name})
 
 
 # -- alerts ----------------------------------------------------------------------------------------

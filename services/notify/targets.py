@@ -108,6 +108,33 @@ class TargetGuard:
         return vetted
 
 
+async def connect(guard: TargetGuard, host: str, port: int) -> socket.socket:
+    """Return a connected socket, for libraries that bring their own protocol.
+
+    Raises: TargetRefused, TargetUnknown, and OSError of the last address tried.
+    """
+    *others, last = await guard.vetted(host)
+    for address in others:
+        try:
+            async with asyncio.timeout(SECONDS_PER_ADDRESS):
+                return await _connected(address, port)
+        except (OSError, TimeoutError):
+            continue
+    return await _connected(last, port)
+
+
+async def _connected(address: Address, port: int) -> socket.socket:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    link = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        link.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(link, (str(address), port))
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
 class Connection(httpcore.AsyncNetworkStream):
     """A connection that is closed also when its TLS handshake is given up half-way.
 
@@ -186,14 +213,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-def open_pool(guard: TargetGuard) -> httpcore.AsyncConnectionPool:
+def open_pool(guard: TargetGuard, trusted: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
     """Return a pool that follows no redirect, keeps no cookie, uses no proxy and logs no URL.
 
     That is why it is httpcore's and not an httpx client, which does all four or some of it. It
     opens as many connections as are asked for: a bound would have one channel wait for another.
     """
     return httpcore.AsyncConnectionPool(
-        ssl_context=trust(),
+        ssl_context=trusted,
         max_connections=None,
         max_keepalive_connections=IDLE_CONNECTIONS,
         keepalive_expiry=KEEP_CONNECTION_SECONDS,

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from libs.common.events.alert import Alert
 from libs.common.loop.tx import Tx
-from services.notify import delivering, message, policy, queue, store
+from services.notify import delivering, message, pacing, policy, queue, store
+from services.notify.kinds.table import kind_of
 from services.notify.policy import LISTED_IN_SUMMARY, News, Verdict
+from services.notify.policy_pace import Held, Hold
 from services.notify.queue import NewDelivery
 from services.notify.store import Channel
 
-Verdicts = list[tuple[Channel, Verdict]]
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Whether a channel hears of something, and why. `held`: later, in a digest."""
+
+    channel: Channel
+    verdict: Verdict
+    held: Held | None = None
 
 
 class Teller:
@@ -23,29 +34,41 @@ class Teller:
     def tell(self, tx: Tx, news: News, alert: Alert) -> None:
         """Tell every channel that wants it, and was not told yet, that the alert is open."""
         host = store.host_of(tx, alert.host_id)
-        verdicts: Verdicts = []
+        heard = []
         for channel in store.list_channels(tx.db):
             verdict = policy.assess_news(alert, host.tags, channel.wanted)
             if verdict is Verdict.TOLD and news is News.RAISED and _was_told(tx, channel, alert):
                 verdict = Verdict.TOLD_BEFORE
-            verdicts.append((channel, verdict))
-            if verdict is Verdict.TOLD:
-                self._queue(tx, channel, news, alert)
-        _explain(tx, news, alert, verdicts)
+            heard.append(self._let_hear(tx, channel, news, alert, verdict))
+        _explain(tx, news, alert, heard)
 
     def follow_up(self, tx: Tx, news: News, alert: Alert) -> None:
-        """Tell every channel that was told of the alert how it goes on."""
-        verdicts: Verdicts = []
+        """Tell every channel that was told of the alert, or will be, how it goes on."""
+        heard = []
         for channel in store.list_channels(tx.db):
             told = queue.is_told(tx, channel.id, alert.id)
-            verdicts.append((channel, Verdict.TOLD if told else Verdict.NOT_TOLD_BEFORE))
-            if told:
-                self._queue(tx, channel, news, alert)
-        _explain(tx, news, alert, verdicts)
+            told = told or pacing.is_held(tx, channel.id, alert.id)
+            verdict = Verdict.TOLD if told else Verdict.NOT_TOLD_BEFORE
+            heard.append(self._let_hear(tx, channel, news, alert, verdict))
+        _explain(tx, news, alert, heard)
+
+    def _let_hear(
+        self, tx: Tx, channel: Channel, news: News, alert: Alert, verdict: Verdict
+    ) -> Heard:
+        """Queue the message if the verdict is so, and neither kind nor pace are against it."""
+        if verdict is Verdict.TOLD and news in kind_of(channel.kind).unsaid:
+            verdict = Verdict.UNSAID
+        if verdict is not Verdict.TOLD:
+            return Heard(channel, verdict)
+        held = pacing.hold(tx, channel, alert)
+        if held is not None:
+            return Heard(channel, Verdict.PACED, held)
+        self._queue(tx, channel, news, alert)
+        return Heard(channel, Verdict.TOLD)
 
     def _queue(self, tx: Tx, channel: Channel, news: News, alert: Alert) -> None:
         new_id = policy.delivery_id(channel.id, news, alert)
-        body = message.compose(new_id, news, _named(tx, alert), self._public_url)
+        body = message.compose(new_id, news, store.named(tx, alert), self._public_url)
         delivering.enqueue(tx, NewDelivery(new_id, channel.id, news, (alert.id,), body))
 
     # -- the end of a mass outage ------------------------------------------------------------------
@@ -57,21 +80,45 @@ class Teller:
         be listed, it goes to the channels that were told of the outage, and says it in words.
         """
         freed = store.release_held(tx, outage.id)
-        away = [_named(tx, alert) for alert in freed if alert.host_id in set(still_away)]
+        away = [store.named(tx, alert) for alert in freed if alert.host_id in set(still_away)]
         named: set[str] = set()
-        verdicts: Verdicts = []
+        heard = []
         for channel in store.list_channels(tx.db):
             wanted = [alert for alert in away if _wants(tx, channel, alert)]
-            told = queue.is_told(tx, channel.id, outage.id)
-            heard = Verdict.TOLD if wanted or told else Verdict.NOT_TOLD_BEFORE
-            verdicts.append((channel, heard))
+            heard.append(self._release_on(tx, channel, outage, wanted, still_away))
             named.update(alert.id for alert in wanted[:LISTED_IN_SUMMARY])
-            if wanted:
-                self._queue_summary(tx, channel, outage, wanted)
-            elif told:
-                self._queue_outage_over(tx, channel, outage, still_away)
-        _explain(tx, News.SUMMARY if still_away else News.RESOLVED, outage, verdicts)
+        _explain(tx, News.SUMMARY if still_away else News.RESOLVED, outage, heard)
         _explain_released(tx, freed, named)
+
+    def _release_on(
+        self, tx: Tx, channel: Channel, outage: Alert, wanted: list[Alert],
+        still_away: Collection[str],
+    ) -> Heard:  # fmt: skip
+        told = queue.is_told(tx, channel.id, outage.id) or pacing.is_held(tx, channel.id, outage.id)
+        if not wanted and not told:
+            return Heard(channel, Verdict.NOT_TOLD_BEFORE)
+        if News.SUMMARY in kind_of(channel.kind).unsaid:
+            self._release_singly(tx, channel, outage if told else None, wanted)
+            return Heard(channel, Verdict.TOLD)
+        held = pacing.hold(tx, channel, outage)
+        if held is not None:
+            for alert in wanted:
+                pacing.keep(tx, channel, alert, held)
+            return Heard(channel, Verdict.PACED, held)
+        if wanted:
+            self._queue_summary(tx, channel, outage, wanted)
+        else:
+            self._queue_outage_over(tx, channel, outage, still_away)
+        return Heard(channel, Verdict.TOLD)
+
+    def _release_singly(
+        self, tx: Tx, channel: Channel, outage: Alert | None, wanted: list[Alert]
+    ) -> None:
+        """A receiver of states is told of each alert by itself, and that the outage has ended."""
+        for alert in wanted:
+            self._queue(tx, channel, News.RAISED, alert)
+        if outage is not None:
+            self._queue(tx, channel, News.RESOLVED, outage)
 
     def _queue_summary(self, tx: Tx, channel: Channel, outage: Alert, away: list[Alert]) -> None:
         """Only the hosts that the message names get a recovery notice of their own."""
@@ -101,30 +148,36 @@ def _was_told(tx: Tx, channel: Channel, alert: Alert) -> bool:
     return queue.is_told(tx, channel.id, alert.id) or queue.find(tx.db, new_id) is not None
 
 
-def _named(tx: Tx, alert: Alert) -> Alert:
-    """Return the alert with its host's name, if it came without."""
-    if alert.host_name:
-        return alert
-    return alert.model_copy(update={"host_name": store.host_of(tx, alert.host_id).name})
-
-
-def _explain(tx: Tx, news: News, alert: Alert, verdicts: Verdicts) -> None:
+def _explain(tx: Tx, news: News, alert: Alert, heard: Sequence[Heard]) -> None:
     """Leave the decision who was told and why the others were not (R19)."""
-    told = [channel.name for channel, verdict in verdicts if verdict is Verdict.TOLD]
-    held = any(verdict in (Verdict.HELD, Verdict.SILENCED) for _, verdict in verdicts)
+    told = [one.channel.name for one in heard if one.verdict is Verdict.TOLD]
+    later = [_later(one.channel, one.held) for one in heard if one.held is not None]
+    kept_back = (Verdict.HELD, Verdict.SILENCED, Verdict.PACED)
+    held = any(one.verdict in kept_back for one in heard)
     what = "notified" if told else "held_back" if held else "not_notified"
-    to_whom = f"to {', '.join(told)}" if told else _why_nobody(verdicts)
+    to_whom = [f"to {', '.join(told)}"] * bool(told) + later or [_why_nobody(heard)]
     tx.decide(
-        alert.host_id or "fleet", what, f"{alert.kind} {news}: {to_whom}",
+        alert.host_id or "fleet", what, f"{alert.kind} {news}: {'; '.join(to_whom)}",
         alert_id=alert.id, event=news.value, held_by=alert.held_by,
-        channels={channel.id: verdict.value for channel, verdict in verdicts},
+        channels={one.channel.id: _why(one) for one in heard},
     )  # fmt: skip
 
 
-def _why_nobody(verdicts: Verdicts) -> str:
-    if not verdicts:
+def _why(heard: Heard) -> str:
+    return heard.verdict.value if heard.held is None else heard.held.why.value
+
+
+def _later(channel: Channel, held: Held) -> str:
+    """`held for quiet hours until 07:00 Europe/Berlin: night`."""
+    zone = channel.quiet.timezone if held.why is Hold.QUIET and channel.quiet else "UTC"
+    clock = held.until.astimezone(ZoneInfo(zone)).strftime("%H:%M")
+    return f"{held.why.value} until {clock} {zone}: {channel.name}"
+
+
+def _why_nobody(heard: Sequence[Heard]) -> str:
+    if not heard:
         return "to nobody, there is no channel"
-    reasons = sorted({verdict.value for _, verdict in verdicts})
+    reasons = sorted({one.verdict.value for one in heard})
     return f"to nobody ({'; '.join(reasons)})"
 
 

@@ -7,32 +7,36 @@ from typing import Any
 
 from libs.common.loop.machine import Role
 from libs.common.loop.tx import Tx
-from services.notify import queue
+from services.notify import pacing, queue
+from services.notify.kinds.base import ChannelConfig
 from services.notify.queue import Delivery, State
 from services.notify.store import Channel
-from services.notify.webhook_config import WebhookConfig, shown_url, site_of
 
 _QUEUED = frozenset({State.BLOCKED, State.READY})
 
 
 def channel_view(
-    tx: Tx, channel: Channel, config: WebhookConfig | None, role: Role
+    tx: Tx, channel: Channel, config: ChannelConfig | None, role: Role
 ) -> dict[str, Any]:
     """Return a channel with how it is doing; `config` None: it cannot be opened with our key.
 
     Many an address is itself the secret that lets one post there: only admins see the whole (R20).
     `in_trouble`: the last try did not work. `last_failed_at`: a message was given up.
     """
-    shown = None
+    whole = role == "admin"
+    where = None
     if config is not None:
-        url = shown_url(config.url) if role == "admin" else f"{site_of(config.url)}/…"
-        shown = {"url": url, "has_secret": config.secret is not None}
+        where = config.where if whole else f"{config.site.rstrip('/')}/…"
     return {
         "id": channel.id,
         "name": channel.name,
         "kind": channel.kind,
-        "config": shown,
+        "where": where,
+        "config": None if config is None else config.shown(whole=whole),
         "filter": _filter_view(channel),
+        "quiet_hours": None if channel.quiet is None else channel.quiet.shown(),
+        "rate_limit": None if channel.rate is None else channel.rate.model_dump(),
+        "waiting_for_digest": pacing.count_held(tx, channel.id),
         "created_at": channel.created_at,
         "pending": queue.count_pending(tx.db, channel.id),
         "last_delivered_at": channel.last_delivered_at,
@@ -59,14 +63,16 @@ def delivery_view(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def audited_view(channel: Channel, config: WebhookConfig | None) -> dict[str, Any]:
+def audited_view(channel: Channel, config: ChannelConfig | None) -> dict[str, Any]:
     """Return what the audit may know: of the address only the site, as a path may be secret."""
     return {
         "name": channel.name,
         "kind": channel.kind,
-        "site": None if config is None else site_of(config.url),
-        "has_secret": config is not None and config.secret is not None,
+        "site": None if config is None else config.site,
+        "has_secret": config is not None and config.has_secret,
         "filter": _filter_view(channel),
+        "quiet_hours": None if channel.quiet is None else channel.quiet.shown(),
+        "rate_limit": None if channel.rate is None else channel.rate.model_dump(),
     }
 
 

@@ -7,6 +7,7 @@ from tests.mutants.breakages import (
     alerting,
     bus,
     catchup,
+    channels,
     gateway,
     jobs,
     loop,
@@ -29,5 +30,6 @@ MUTANTS = (
     *gateway.MUTANTS,
     *registry.MUTANTS,
     *notify.MUTANTS,
+    *channels.MUTANTS,
     *agent.MUTANTS,
 )

@@ -16,6 +16,7 @@ IDEAS = {
     "deadlines": "what is due is decided only once the log has been read to its tail",
     "repositories": "one job at a time locks a repository, and no stale lock keeps another out",
     "silences": "who is silenced is told to nobody until no silence covers it, then once",
+    "pace": "what a channel may not be told now is told in one message as soon as it may",
     "effects": "what happens outside is a row, carried out after the commit, once",
     "one-hop": "a batch is one hop to the database thread",
     "two-worlds": "the log in memory keeps the promises of the real one",

@@ -163,16 +163,24 @@ class NewSilence(Body):
 
 
 class NewChannel(Body):
+    """`kind`: webhook, smtp, ntfy, alertmanager or apprise; `config` is that kind's."""
+
     name: Name
     kind: Text
     config: dict[str, Any]
     filter: dict[str, Any] | None = None
+    quiet_hours: dict[str, Any] | None = None
+    rate_limit: dict[str, Any] | None = None
 
 
 class ChannelPatch(Body):
+    """What is absent stays; null takes filter, quiet hours or rate limit away."""
+
     name: Name | None = None
     config: dict[str, Any] | None = None
     filter: dict[str, Any] | None = None
+    quiet_hours: dict[str, Any] | None = None
+    rate_limit: dict[str, Any] | None = None
 
 
 class NewOperator(Body):

@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from libs.common.testing.webhook_receiver import CLOSE, HANG, Answer, WebhookReceiver
-from services.notify import message, webhook
+from services.notify import message
+from services.notify.kinds import http, webhook
+from services.notify.kinds.webhook import WebhookConfig
 from services.notify.target_rules import Network
-from services.notify.targets import Resolver, TargetGuard, open_pool
-from services.notify.webhook_config import WebhookConfig
+from services.notify.targets import Resolver, TargetGuard, open_pool, trust
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -42,7 +43,7 @@ class Names:
 def pool_for(
     names: Names | None = None, allowed: Sequence[Network] = LOOPBACK
 ) -> httpcore.AsyncConnectionPool:
-    return open_pool(TargetGuard(allowed, Resolver(names) if names else None))
+    return open_pool(TargetGuard(allowed, Resolver(names) if names else None), trust())
 
 
 async def post(
@@ -50,7 +51,7 @@ async def post(
 ) -> dict[str, object]:
     body = message.compose_test("d1", "ops")
     letter = webhook.write_letter(WebhookConfig(url=url, secret=secret), body, NOW)
-    return await webhook.post(pool, letter, NOW, timeout)
+    return await http.post(pool, letter, NOW, timeout)
 
 
 @pytest_asyncio.fixture

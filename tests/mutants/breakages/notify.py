@@ -24,8 +24,8 @@ MUTANTS = (
         "notify-recovery-of-who-was-never-told-of",
         "R5 R7",
         "services/notify/telling.py",
-        "            told = queue.is_told(tx, channel.id, alert.id)\n            verdicts",
-        "            told = True\n            verdicts",
+        "            told = queue.is_told(tx, channel.id, alert.id)\n            told = told or",
+        "            told = True\n            told = told or",
         f"{OF_OUTAGE}::test_all_are_back_one_message_says_so",
     ),
     Mutant(

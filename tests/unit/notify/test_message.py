@@ -9,9 +9,10 @@ from datetime import timedelta
 
 from libs.common.events.alert import AlertState
 from libs.common.testing.rig import START
-from services.notify import message, webhook
+from services.notify import message
+from services.notify.kinds import http, webhook
+from services.notify.kinds.webhook import WebhookConfig
 from services.notify.policy import News
-from services.notify.webhook_config import WebhookConfig
 from tests.unit.notify.world import SECRET, URL, make_alert, outage
 
 BASE = "https://dormice.example"
@@ -109,10 +110,10 @@ def test_user_and_password_go_into_a_header_and_not_into_the_address():
 
 def test_retry_after_in_both_forms():
     def parse(text: str) -> float | None:
-        return webhook.parse_retry_after({b"retry-after": text.encode()}, START)
+        return http.parse_retry_after({b"retry-after": text.encode()}, START)
 
     assert parse("120") == 120
     assert parse("Mon, 15 Jun 2026 09:01:30 GMT") == 90
     assert parse("Mon, 15 Jun 2026 08:00:00 GMT") == 0
     assert [parse(text) for text in ("", "soon", "-5", "1.5", "9" * 40, "١٢")] == [None] * 6
-    assert webhook.parse_retry_after({}, START) is None
+    assert http.parse_retry_after({}, START) is None

@@ -10,10 +10,10 @@ import pytest
 
 from libs.common.errors import SettingsError
 from services.notify.errors import TargetRefused, TargetUnknown
+from services.notify.kinds.webhook import WebhookConfig
 from services.notify.settings import NotifySettings
 from services.notify.target_rules import find_address, is_allowed
 from services.notify.targets import Resolver, TargetGuard
-from services.notify.webhook_config import WebhookConfig
 
 REFUSED = [
     "127.0.0.1", "127.255.255.254", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.255.255",

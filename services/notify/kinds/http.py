@@ -1,11 +1,10 @@
-"""Sends one message to a webhook and says what became of it. Raises nothing but a cancellation."""
+"""Sends one HTTP request and says what became of it. Raises nothing but a cancellation."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
-import hmac
+import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +16,7 @@ from urllib.parse import unquote_to_bytes
 import httpcore
 import httpx
 
-from services.notify import message
 from services.notify.errors import TargetRefused, TargetUnknown
-from services.notify.webhook_config import WebhookConfig
 
 TIMEOUT_SECONDS = 10.0
 BODY_LIMIT_BYTES = 64 * 1024
@@ -38,32 +35,28 @@ class Letter:
     content: bytes
 
 
-def write_letter(config: WebhookConfig, body: dict[str, Any], now: datetime) -> Letter:
-    """Return the request for a try at `now`."""
-    url = httpx.URL(config.url)
-    content = message.finish(body, now)
-    timestamp = str(int(now.timestamp()))
-    headers = {
+def letter_to(address: str, content: bytes, headers: Mapping[str, str]) -> Letter:
+    """Return the request with what every one of ours has; user and password become a header."""
+    url = httpx.URL(address)
+    given = {
         "Host": url.netloc.decode(),
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
         "User-Agent": "dormice",
-        "Dormice-Id": body["id"],
-        "Dormice-Timestamp": timestamp,
+        **headers,
     }
-    if config.secret is not None:
-        headers["Dormice-Signature"] = sign(config.secret, timestamp, content)
     if url.userinfo:
-        headers["Authorization"] = _basic(url.userinfo)
+        given["Authorization"] = _basic(url.userinfo)
     bare = url.copy_with(userinfo=b"", fragment=None)
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return Letter(bare, pairs, content)
+    return Letter(bare, [(name.encode(), value.encode()) for name, value in given.items()], content)
 
 
-def sign(secret: str, timestamp: str, content: bytes) -> str:
-    """Return the value of Dormice-Signature."""
-    signed = timestamp.encode() + b"." + content
-    return f"v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+def bearer(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def json_bytes(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _basic(userinfo: bytes) -> str:
