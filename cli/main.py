@@ -40,6 +40,7 @@ COMMAND_FILES = (
     "cli.part_commands",
     "cli.alert_commands",
     "cli.silence_commands",
+    "cli.channel_commands",
     "cli.job_commands",
     "cli.system_commands",
     "cli.simulator.commands",
