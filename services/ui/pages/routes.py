@@ -9,6 +9,7 @@ from litestar import Router
 from services.ui.live import Live
 from services.ui.pages.alerts import AlertPages
 from services.ui.pages.audit import AuditPages
+from services.ui.pages.channels import ChannelPages
 from services.ui.pages.configuration import ConfigurationForms
 from services.ui.pages.enroll import EnrollPages
 from services.ui.pages.failures import answer_failure
@@ -25,8 +26,8 @@ from services.ui.pages.stream import live_stream
 from services.ui.site import Site
 
 CONTROLLERS = (
-    AlertPages, AuditPages, ConfigurationForms, DoorPages, EnrollPages, FleetPages, HostForms,
-    HostPages, JobForms, JobPages, SettingsPages, SilencePages, SnapshotPages,
+    AlertPages, AuditPages, ChannelPages, ConfigurationForms, DoorPages, EnrollPages, FleetPages,
+    HostForms, HostPages, JobForms, JobPages, SettingsPages, SilencePages, SnapshotPages,
 )  # fmt: skip
 
 

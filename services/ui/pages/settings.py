@@ -10,8 +10,9 @@ from litestar.response import Redirect
 from libs.common.errors import BadInput, DormiceError
 from services.ui import queries, store_access
 from services.ui.guards import page, read_form, same_origin
+from services.ui.pages.channel_forms import FORMS
 from services.ui.pages.failures import describe
-from services.ui.pages.rendering import PageRequest, PathId, show, to
+from services.ui.pages.rendering import PageRequest, show, to
 from services.ui.queries import Slice
 from services.ui.site import site_of
 
@@ -25,26 +26,7 @@ class SettingsPages(Controller):
 
     @get("/")
     async def settings(self, request: PageRequest) -> Response[str]:
-        return await _page(request)
-
-    @post("/channels", guards=[page("admin"), same_origin], status_code=303)
-    async def add_channel(self, request: PageRequest) -> Answered:
-        form = await read_form(request)
-        config = {"url": form.get("url", "").strip()}
-        if form.get("secret"):
-            config["secret"] = form["secret"]
-        asked = {"name": form.get("name", ""), "kind": "webhook", "config": config}
-        return await _ask(request, "create_channel", asked, "channel")
-
-    @post("/channels/{item_id:str}/test", guards=[page("admin"), same_origin], status_code=303)
-    async def test_channel(self, request: PageRequest, item_id: PathId) -> Answered:
-        await read_form(request)
-        return await _ask(request, "test_channel", {"id": item_id}, "channel-tested")
-
-    @post("/channels/{item_id:str}/remove", guards=[page("admin"), same_origin], status_code=303)
-    async def remove_channel(self, request: PageRequest, item_id: PathId) -> Answered:
-        await read_form(request)
-        return await _ask(request, "delete_channel", {"id": item_id}, "channel-removed")
+        return await settings_page(request)
 
     @post("/operators", guards=[page("admin"), same_origin], status_code=303)
     async def add_operator(self, request: PageRequest) -> Answered:
@@ -56,19 +38,11 @@ class SettingsPages(Controller):
             auth: Any = site_of(request).auth
             await auth.create_operator(request.user, name, role, password)
         except DormiceError as error:
-            return await _page(request, error)
+            return await settings_page(request, error)
         return to("/settings", "operator")
 
 
-async def _ask(request: PageRequest, verb: str, asked: dict[str, Any], said: str) -> Answered:
-    try:
-        await site_of(request).calls.ask("notify", verb, asked, request.user)
-    except DormiceError as error:
-        return await _page(request, error)
-    return to("/settings", said)
-
-
-async def _page(request: PageRequest, error: DormiceError | None = None) -> Response[str]:
+async def settings_page(request: PageRequest, error: DormiceError | None = None) -> Response[str]:
     """Show the settings; `error`: what a form asked for in vain."""
     site = site_of(request)
     status, problem = describe(error) if error else (200, "")
@@ -78,6 +52,7 @@ async def _page(request: PageRequest, error: DormiceError | None = None) -> Resp
     return await show(
         request, "settings.html", status=status, problem=problem, channels=channels, away=away,
         latest=latest, operators=operators.items, roles=ROLES, fleet=site.fleet, live={},
+        forms=FORMS,
     )  # fmt: skip
 
 
