@@ -77,7 +77,7 @@ def install(
     state: State = None,
     config: ConfigFile = None,
 ) -> None:
-    """Have the agent start with this machine: a systemd unit, a launchd plist, a Windows task."""
+    """Start with this machine: systemd, launchd, Windows task."""
     from agent import installing
     from agent.settings import AgentSettings
 

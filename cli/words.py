@@ -93,12 +93,15 @@ def brief_next(host: Row, now: datetime) -> str:
 
 
 def catching_up(arm: Row, now: datetime) -> str:
-    """`catches up in 0:42` (when it begins), `3rd in queue`, `catch-up waits: …`."""
+    """`catches up in 0:42` (when it begins), `3rd in queue, starts in about 9 min`,
+    `catch-up waits: …`."""
     due = moment(arm["due_at"])
     if arm["state"] == "settling" and due:
         return f"catches up in {countdown(due, now)}"
     if arm["place"]:
-        return f"{ordinal(arm['place'])} in queue"
+        starts = moment(arm["starts_at"])
+        about = f", starts in about {until(starts, now)}" if starts else ""
+        return f"{ordinal(arm['place'])} in queue{about}"
     if arm["reason"]:
         return f"catch-up waits: {arm['reason']}"
     return {"running": "catching up", "waiting": "waits to catch up"}.get(arm["state"], "queued")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from libs.common.clock import from_micros, to_micros
 from libs.common.loop.tx import Tx
 from services.catchup.policy import Pair, Queued, Slots
+from services.catchup.policy_queue import Place, learn
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 class ArmState(StrEnum):
@@ -172,9 +175,15 @@ def slots_in_use(tx: Tx, *, fleet_cap: int, repository_cap: int) -> Slots:
 
 
 _ORDERED = (
-    "SELECT host_id, host.repository_id, row_number() OVER "
-    "(ORDER BY arm.last_success, arm.due_at, host_id) AS place "  # NULL, never, sorts first.
-    "FROM arm JOIN host USING (host_id) WHERE arm.state = 'queued' ORDER BY place"
+    "SELECT host_id, host.repository_id, row_number() OVER queued AS place "
+    "FROM arm JOIN host USING (host_id) WHERE arm.state = 'queued' "
+    "WINDOW queued AS (ORDER BY arm.last_success, arm.due_at, host_id) ORDER BY place"
+)
+"""Who was never backed up, NULL, sorts first."""
+
+_PLACES = (
+    "SELECT place, row_number() OVER (PARTITION BY repository_id ORDER BY place) AS there, "  # noqa: S608
+    f"host_id FROM ({_ORDERED})"
 )
 
 
@@ -184,10 +193,22 @@ def queue(tx: Tx) -> Iterator[Queued]:
         yield Queued(host_id, repository_id)
 
 
-def place(tx: Tx, host_id: str) -> int | None:
-    """Return the host's place in the queue, from 1, or None if it is not in it."""
+def place(tx: Tx, host_id: str) -> Place | None:
+    """Return the host's place in the queue, or None if it is not in it."""
     row = tx.db.execute(
-        f"SELECT place FROM ({_ORDERED}) WHERE host_id = ?",  # noqa: S608
+        f"SELECT place, there FROM ({_PLACES}) WHERE host_id = ?",  # noqa: S608
         (host_id,),
     ).fetchone()
-    return row[0] if row else None
+    return Place(*row) if row else None
+
+
+def usual_run(tx: Tx) -> timedelta | None:
+    """Return what a catch-up's run usually takes; None before the first."""
+    row = tx.db.execute("SELECT microseconds FROM usual_run").fetchone()
+    return None if row is None else timedelta(microseconds=row[0])
+
+
+def note_run(tx: Tx, took: timedelta) -> None:
+    """Learn from a run that ended well."""
+    usual = learn(usual_run(tx), took)
+    tx.db.execute("INSERT OR REPLACE INTO usual_run VALUES (1, ?)", (usual // MICROSECOND,))

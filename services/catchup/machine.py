@@ -40,6 +40,7 @@ from libs.common.sessions import HelloVerdict, assess_hello
 from services.catchup import arms, outcomes, store
 from services.catchup.policy import ArmVerdict
 from services.catchup.policy_conditions import Power
+from services.catchup.policy_queue import Place, estimate_wait
 from services.catchup.progress import (
     ADMIT,
     FLEET,
@@ -215,8 +216,10 @@ class CatchupMachine(Machine):
         tx.schedule(FORGET, key, tx.now + FORGET_EVERY)
 
     def on_get_arm(self, tx: Tx, _actor: Actor, asked: ArmOf) -> dict[str, Any] | None:
-        """Return {state, due_at, place, reason} of the host's catch-up, or None; `reason` is why it
-        waits. Raises HostNotFound."""
+        """Return {state, due_at, place, starts_at, reason} of the host's catch-up, or None.
+
+        `starts_at` is an estimate, of a queued one; `reason` is why it waits. Raises HostNotFound.
+        """
         host = store.find_host(tx, asked.host_id)
         if host is None or host.record.removed:
             raise HostNotFound
@@ -224,9 +227,22 @@ class CatchupMachine(Machine):
         if arm is None:
             return None
         place = arms.place(tx, asked.host_id)
-        reason = ArmVerdict[arm.wait].value if arm.wait else None
-        return {"state": arm.state.value, "due_at": to_rfc3339(arm.due_at), "place": place,
-                "reason": reason}  # fmt: skip
+        return {
+            "state": arm.state.value,
+            "due_at": to_rfc3339(arm.due_at),
+            "place": place and place.fleet,
+            "starts_at": self._estimate_start(tx, place),
+            "reason": ArmVerdict[arm.wait].value if arm.wait else None,
+        }
+
+    def _estimate_start(self, tx: Tx, place: Place | None) -> str | None:
+        if place is None:
+            return None
+        wait = estimate_wait(
+            place, arms.usual_run(tx), fleet_cap=self._settings.catchup_max_fleet,
+            repository_cap=self._settings.catchup_max_repository,
+        )  # fmt: skip
+        return None if wait is None else to_rfc3339(tx.now + wait)
 
 
 def _power_of(event: AgentHello | AgentPower) -> Power:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from libs.common.events.job import (
     SUCCESSES,
     JobAbandoned,
@@ -54,6 +56,8 @@ def on_job_finished(tx: Tx, event: JobFinished) -> None:
         store.note_success(
             tx, event.host_id, event.source_group_id, event.finished_at, event.job_id
         )
+        if event.arm_id is not None and event.started_at is not None:
+            arms.note_run(tx, max(event.finished_at - event.started_at, timedelta()))
     _end(tx, event, "ended", succeeded=succeeded)
 
 

@@ -38,8 +38,15 @@ async def _arm(site: Site, host_id: str, actor: Actor) -> CatchUpView | None:
         return None
     if done.result is None:
         return None
-    due_at = done.result.get("due_at")
+    arm = done.result
     return CatchUpView(
-        done.result["state"], datetime.fromisoformat(due_at) if due_at else None,
-        done.result.get("place"), done.result.get("reason"),
-    )  # fmt: skip
+        arm["state"],
+        _moment(arm.get("due_at")),
+        arm.get("place"),
+        _moment(arm.get("starts_at")),
+        arm.get("reason"),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

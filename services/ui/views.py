@@ -109,12 +109,13 @@ class NextAlert:
 
 @dataclass(frozen=True, slots=True)
 class CatchUpView:
-    """A catch-up under way. `place` counts from 1, None while settling or running; `reason` is why
-    it waits, in words."""
+    """A catch-up under way. `place` counts from 1, None while settling or running; `starts_at` is
+    an estimate, while it has a place; `reason` is why it waits, in words."""
 
     state: Literal["settling", "queued", "running", "waiting"]
     due_at: datetime | None = None
     place: int | None = None
+    starts_at: datetime | None = None
     reason: str | None = None
 
 

@@ -40,6 +40,7 @@ class CatchUpOut(Shape):
     state: Literal["settling", "queued", "running", "waiting"]
     due_at: datetime | None
     place: int | None
+    starts_at: datetime | None
     reason: str | None
 
 

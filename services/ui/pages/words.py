@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from libs.common.events.alert import AlertKind
 from services.ui.pages.times import clock, since, span_since, until, zone_of
-from services.ui.views import Display, HostView, JobView
+from services.ui.views import CatchUpView, Display, HostView, JobView
 
 WILL_CATCH_UP = "will catch up on return"
 NEVER_CONNECTED = "never connected"
@@ -96,7 +97,7 @@ def activities(host: HostView) -> list[Overlay]:
     if arm is not None and arm.state == "settling" and arm.due_at is not None:
         found.append(Overlay("clock", "waiting", "catches up in ", until=arm.due_at))
     elif arm is not None and arm.place is not None:
-        found.append(Overlay("clock", "waiting", f"{ordinal(arm.place)} in queue"))
+        found.append(Overlay("clock", "waiting", in_queue(arm, zone_of(host.timezone))))
     elif arm is not None and arm.state in ("queued", "settling"):
         found.append(Overlay("clock", "waiting", "queued to catch up"))
     elif arm is not None and arm.reason is not None and host.current_job is None:
@@ -164,6 +165,13 @@ def next_backup(host: HostView, now: datetime) -> str:
         return "never fires"
     at = clock(host.next_fire_at, now, zone_of(host.timezone))
     return f"overdue, next {at}" if host.overdue else f"next {at}"
+
+
+def in_queue(arm: CatchUpView, where: ZoneInfo) -> str:
+    """`3rd in queue, starts about 09:40`."""
+    words = f"{ordinal(arm.place or 0)} in queue"
+    at = arm.starts_at
+    return words if at is None else f"{words}, starts about {at.astimezone(where):%H:%M}"
 
 
 def backup_button(host: HostView) -> str:

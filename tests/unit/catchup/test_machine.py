@@ -56,7 +56,8 @@ def test_r11_armed_by_hello_and_due_after_the_settle() -> None:
     wake(fleet)
     assert fleet.last(CatchupArmed).due_at == START + SETTLE
     assert fleet.ask("get_arm", host_id="h1") == {
-        "state": "settling", "due_at": "2026-06-15T09:01:00Z", "place": None, "reason": None,
+        "state": "settling", "due_at": "2026-06-15T09:01:00Z", "place": None,
+        "starts_at": None, "reason": None,
     }  # fmt: skip
     fleet.advance(SETTLE - TICK)
     assert not fleet.of(CatchupRequested)

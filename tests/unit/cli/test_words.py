@@ -59,8 +59,8 @@ def test_r2_every_state_has_its_shape_and_word(display: str, said: str) -> None:
             "◷ catches up in 0:42", id="settling",
         ),
         pytest.param(
-            {"catch_up": {"state": "queued", "due_at": None, "place": 3}}, "◷ 3rd in queue",
-            id="queued",
+            {"catch_up": {"state": "queued", "due_at": None, "place": 3, "starts_at": None}},
+            "◷ 3rd in queue", id="queued",
         ),
     ],
 )  # fmt: skip
