@@ -55,17 +55,10 @@ def enroll(  # noqa: PLR0913  # Typer: one parameter for each option.
 @app.command()
 def run(state: State = None, config: ConfigFile = None) -> None:
     """Run the agent until SIGTERM or Ctrl-C."""
-    from agent.app import Agent
-    from agent.settings import AgentSettings
-    from agent.state import StateDirectory
-    from libs.common import logging
+    from agent import daemon
 
     try:
-        settings = AgentSettings.load(config, state=state)
-        files = StateDirectory(settings.state)
-        files.prepare()
-        logging.configure(level=settings.log_level, form=settings.log_form, file=files.log)
-        asyncio.run(Agent(settings).run())
+        daemon.run(state, config)
     except DormiceError as error:
         _fail(error)
 
@@ -77,7 +70,10 @@ def install(
     state: State = None,
     config: ConfigFile = None,
 ) -> None:
-    """Start with this machine: systemd, launchd, Windows task."""
+    """Have the agent start with this machine.
+
+    Writes a systemd unit or a launchd plist, and prints the command for a Windows task.
+    """
     from agent import installing
     from agent.settings import AgentSettings
 

@@ -42,6 +42,7 @@ COMMAND_FILES = (
     "cli.silence_commands",
     "cli.channel_commands",
     "cli.job_commands",
+    "cli.import_commands",
     "cli.system_commands",
     "cli.simulator.commands",
     "cli.bench.commands",
