@@ -108,8 +108,8 @@ class Client:
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         return self._ask("PATCH", path, json=body)
 
-    def delete(self, path: str) -> None:
-        self._ask("DELETE", path)
+    def delete(self, path: str, **params: Any) -> None:
+        self._ask("DELETE", path, params=params)
 
     def items(self, path: str, most: int | None = None, **params: Any) -> Iterator[dict[str, Any]]:
         """Yield a list's items over all its pages, at most `most`."""

@@ -41,6 +41,7 @@ COMMAND_FILES = (
     "cli.alert_commands",
     "cli.silence_commands",
     "cli.channel_commands",
+    "cli.threshold_commands",
     "cli.job_commands",
     "cli.import_commands",
     "cli.system_commands",

@@ -27,6 +27,7 @@ _WHAT = {
     "job_succeeded_with_warnings": "with warnings", "schedules_lost_group": "group removed",
     "host_facts_changed": "host changed", "notification_failed": "not told", "notified": "told",
     "notification_dropped": "not told", "not_notified": "nobody told",
+    "alert_reminded": "told again",
 }  # fmt: skip
 
 
@@ -82,10 +83,19 @@ def told_sentence(story: Story) -> str:
     at = moment(ahead["at"]) if ahead else None
     if at is None:
         return "Nobody was told, and no alert is ahead."
-    when = day_and_clock(at)
+    when, because = day_and_clock(at), _because(story.host)
     if story.host["display"] == "online":
-        return f"Nobody was told. Without a backup, the first alert comes {when}."
-    return f"Nobody was told, and nobody will be before {when}."
+        return f"Nobody was told. Without a backup, the first alert comes {when}{because}."
+    return f"Nobody was told, and nobody will be before {when}{because}."
+
+
+def _because(host: Row) -> str:
+    """Return the threshold behind the next alert, if it is not the fleet's own."""
+    name = "offline" if host["next_alert"]["kind"] == "agent_offline" else "stale"
+    threshold = host["thresholds"][name]
+    if threshold["from"] == "fleet":
+        return ""
+    return f" (threshold {threshold['value']}, {threshold['from']})"
 
 
 def _decision_lines(story: Story, now: datetime) -> Iterator[tuple[str, str]]:

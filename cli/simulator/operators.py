@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from cli.simulator.habits import travel
-from libs.common.events.host import HostRecord
+from libs.common.events.host import HostMode, HostRecord
 
 if TYPE_CHECKING:
     from cli.simulator.agent import Agent
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from cli.simulator.world import World
 
 MINUTE = timedelta(minutes=1)
+TAGS = ["berlin", "lab", "old"]
+LIMITS = {
+    "offline_seconds": [600, 3600, 4 * 3600],
+    "stale_seconds": [86_400, 2 * 86_400, 10 * 86_400],
+}
 
 
 def _some_host(world: World, random: Random) -> tuple[Agent, HostRecord] | None:
@@ -63,6 +68,30 @@ def edit_schedule(world: World, random: Random) -> None:
     if random.random() < 0.3:
         changes = {"cron": f"{random.randrange(60)} {random.randrange(24)} * * *"}
     _edit(world, found[0], "patch_schedule", id=schedule.id, **changes)
+
+
+def set_threshold(world: World, random: Random) -> None:
+    """Of a host, of a tag or of a mode: another one, or none any more."""
+    found = _some_host(world, random)
+    if not found:
+        return
+    field = random.choice(list(LIMITS))
+    wanted = {field: random.choice([*LIMITS[field], None])}
+    whose = random.choice(["host", "tag", "mode"])
+
+    def note(_: Any = None) -> None:
+        """Whoever asked in vain may have been heard all the same."""
+        world.truth.disturb(f"threshold of a {whose}")
+        for agent in world.agents.values():
+            agent.limits_set_at = world.now
+
+    note()
+    if whose == "host":
+        patch = {"host_id": found[0].host_id, "thresholds": wanted}
+        world.registry.call("patch_host", note, **patch)
+    else:
+        name = random.choice(TAGS if whose == "tag" else list(HostMode))
+        world.registry.call("set_thresholds", note, **{whose: name}, **wanted)
 
 
 def move_zone(world: World, random: Random) -> None:

@@ -24,6 +24,11 @@ SUCCESSES = ("succeeded", "succeeded_with_warnings")
 WAIT_FOR_REPORTS = timedelta(hours=24)
 
 
+def rung_at(age: timedelta, limit: timedelta) -> int:
+    """Return the rung of the staleness ladder that is reached at `age`."""
+    return max((rung for rung in (2, 4, 12) if age >= rung * limit), default=0)
+
+
 class Oracle:
     """Compares the world with what its services hold."""
 
@@ -126,9 +131,11 @@ class Oracle:
         if expected != "offline" or left is None:
             return
         resolved = world.truth.muted.get((record.id, "agent_offline"), left)
-        silence = world.truth.longest_silence(left, max(resolved, agent.mode_set_at or left))
-        floor = timedelta(seconds=record.thresholds.offline_seconds or 0) or world.pace.floor
-        if silence < floor - self.slack:
+        limited = agent.limits_set_at or left
+        judged = max(resolved, agent.mode_set_at or left, limited)
+        silence = world.truth.longest_silence(left, judged)
+        floor = self._limit(record, "offline_seconds", world.pace.floor)
+        if silence < floor - self.slack and limited <= left:
             self._expect(found == 0, f"R5: {record.name} is told of too early ({silence})")
         elif silence > floor + 2 * self.slack and not self._is_muted(record.id, "agent_offline"):
             self._expect(found == 1, f"R5: {record.name} is silent for {silence}, and nobody knows")
@@ -144,11 +151,41 @@ class Oracle:
             self._expect(found == 0, f"R6: {record.name} has a stale_schedule for nothing")
             return
         age = self._world.now - success
-        if age < self._world.pace.stale_after - self.slack:
+        limit = self._limit(record, "stale_seconds", self._world.pace.stale_after)
+        if age < limit - self.slack:
             self._expect(found == 0, f"R6: {record.name} is stale after {age}")
-        late = age > self._world.pace.stale_after + self.slack
+        late = age > limit + self.slack
+        if late and self._is_judged(agent) and found:
+            self._judge_rung(agent, age, limit)
         if late and self._is_judged(agent) and not self._is_muted(record.id, "stale_schedule"):
             self._expect(found == 1, f"R6: {record.name} has no backup for {age}: nobody knows")
+
+    def _judge_rung(self, agent: Agent, age: timedelta, limit: timedelta) -> None:
+        """R7: staleness has climbed its ladder, and no further."""
+        (body,) = self._one("alerting", "SELECT body FROM alert WHERE host_id = ? AND kind = "
+                            "'stale_schedule' AND state != 'resolved'", agent.host_id)  # fmt: skip
+        alert = json.loads(body)
+        rung, name = alert["rung"], agent.name
+        self._expect(rung >= rung_at(age - self.slack, limit), f"R7: {name} is at {rung} of {age}")
+        raised_at = datetime.fromisoformat(alert["raised_at"])
+        if agent.limits_set_at is None or agent.limits_set_at < raised_at - self.slack:
+            self._expect(rung <= rung_at(age + self.slack, limit), f"R7: {name} is told too often")
+
+    def _limit(self, record: HostRecord, field: str, fleet: timedelta) -> timedelta:
+        """R5, R6: the threshold in force: host > tag (the strictest) > mode > fleet."""
+        data = self._world.log.buckets["thresholds"].get("fleet")
+        rules = json.loads(data) if data else {"tags": {}, "modes": {}}
+        mode = "always_on" if record.always_on else "intermittent"
+        steps = (
+            [record.thresholds.model_dump()],
+            [rules["tags"].get(tag, {}) for tag in record.tags],
+            [rules["modes"].get(mode, {})],
+        )
+        for step in steps:
+            found = [each[field] for each in step if each.get(field) is not None]
+            if found:
+                return timedelta(seconds=min(found))
+        return fleet
 
     def _is_judged(self, agent: Agent) -> bool:
         """Whether its reports have arrived since the last long blackout, or a day has passed."""
@@ -268,6 +305,9 @@ class Oracle:
                          "news IN ('raised', 'resolved') GROUP BY alert_ids, news")  # fmt: skip
         for alert_ids, news, number in told:
             self._expect(number == 1, f"R7: {news} of {alert_ids} was told {number} times")
+        again = self._all("notify", "SELECT alert_ids, count(*) FROM delivery WHERE "
+                          "news = 'reminded' GROUP BY alert_ids HAVING count(*) > 3")  # fmt: skip
+        self._expect(not again, f"R7: told again and again: {again}")
         written = {row[0] for row in self._all("notify", "SELECT alert_id FROM delivery_alert")}
         untold = set(self._world.log.buckets["alerts"]) - written
         self._expect(not untold, f"nobody was told of {untold}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.simulator.agent import Agent
 from cli.simulator.habits import HABITS
+from cli.simulator.operators import TAGS
 from cli.simulator.oracle import Oracle
 from cli.simulator.trouble import Trouble
 from cli.simulator.world import QUICK, SLOW, Violation, World
@@ -108,8 +109,9 @@ class _Play:
         name = f"{kind}-{number}"
         zone = self.chooser.choice(ZONES)
         self.world.registry.call(
-            "create_enrollment_token", partial(self._use_token, name, zone), always_on=is_server
-        )
+            "create_enrollment_token", partial(self._use_token, name, zone), always_on=is_server,
+            tags=[tag for place, tag in enumerate(TAGS, 2) if number % place == 0],
+        )  # fmt: skip
         self.world.run_for(2)
 
     def _use_token(self, name: str, zone: str, answer: Any) -> None:

@@ -87,6 +87,7 @@ class Sleeper(ABC):
     calm_since: datetime | None = None
     edited_at: datetime | None = None
     mode_set_at: datetime | None = None
+    limits_set_at: datetime | None = None
     _watching: object = None
 
     def last_success(self, *, acknowledged: bool, group: str | None = None) -> datetime | None:

@@ -35,6 +35,7 @@ KINDS: dict[Callable[[World, Random], None], float] = {
     faults_network.set_agent_clock: 1,
     operators.change_mode: 3,
     operators.edit_schedule: 3,
+    operators.set_threshold: 2,
     operators.back_up: 3,
     operators.handle_alert: 3,
     operators.cancel: 1,

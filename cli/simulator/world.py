@@ -102,7 +102,7 @@ class World:
     def _make_services(self, gateways: int) -> None:
         pace = self.pace
         makers: dict[str, Callable[[], Any]] = {
-            "registry": lambda: RegistryMachine(self._vault),
+            "registry": lambda: RegistryMachine(self._vault, pace.offline_after),
             "presence": lambda: PresenceMachine(PresenceSettings(offline_after=pace.offline_after)),
             "alerting": lambda: AlertingMachine(
                 AlertingSettings(offline_after=pace.offline_after, agent_offline_floor=pace.floor,

@@ -3,7 +3,8 @@
     (none) ──raise──▶ open ──acknowledge──▶ acknowledged ──┐
                         └───────────────────────────────────┴──resolve──▶ resolved (history)
 
-Beside that an alert is silenced or not, from its raise on or later (silences.py).
+Beside that an alert is silenced or not, from its raise on or later (silences.py), and one of
+staleness climbs its ladder: reminded at 2, 4 and 12 times the threshold.
 Bucket `alerts` holds what is not resolved; it is put before the event that tells of it.
 """
 
@@ -22,6 +23,7 @@ from libs.common.events.alert import (
     AlertAcknowledged,
     AlertKind,
     AlertRaised,
+    AlertReminded,
     AlertResolved,
     AlertSilenced,
     AlertState,
@@ -81,6 +83,7 @@ class Finding:
     host_name: str = ""
     dedup_key: str = ""
     held_by: str | None = None
+    rung: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -103,6 +106,7 @@ def raise_alert(tx: Tx, finding: Finding) -> Alert:
         last_seen_at=tx.now,
         silenced=cover is not None,
         held_by=finding.held_by,
+        rung=finding.rung,
         facts=finding.facts,
     )
     _save(tx, alert)
@@ -123,6 +127,17 @@ def _see_again(tx: Tx, known: Alert, finding: Finding) -> Alert:
     text = f"the same condition again, nobody is notified: {finding.message}"
     _decide(tx, seen, "same_condition", text, "R7", **finding.facts)
     return seen
+
+
+def remind(tx: Tx, alert: Alert, rung: int, message: str) -> None:
+    """A rung of the ladder is reached: it is told again, unless the alert is silenced."""
+    told = alert.model_copy(update={"rung": rung, "last_seen_at": seen_at(tx, alert)})
+    _save(tx, told)
+    tx.emit(AlertReminded(alert=told, message=message))
+    text = f"{rung} times the threshold: {message}"
+    text += ", and nobody is told: it is silenced" if told.silenced else ""
+    _decide(tx, told, "alert_reminded", text, "R7", rung=rung)
+    log.info("alert_reminded", host_id=told.host_id, kind=told.kind, alert_id=told.id, rung=rung)
 
 
 def acknowledge(tx: Tx, alert: Alert, actor: Actor, note: str | None) -> Alert:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from libs.common.clock import to_rfc3339
 from libs.common.durations import format_duration
 from libs.common.events.alert import Alert, AlertKind
+from libs.common.events.host import ThresholdRules
 from libs.common.loop.tx import Tx
 from services.alerting import alerts, outage, policy, store
 from services.alerting import store_alerts as rows
@@ -58,7 +60,8 @@ class Conditions(Facts):
         tx.schedule(OFFLINE, host.id, at)
         text = f"offline; an alert is raised if it stays away for {format_duration(at - tx.now)}"
         tx.decide(host.id, "no_alert_yet", text, rule="R5", kind=OFFLINE, at=at,
-                  last_seen=host.last_seen, floor=format_duration(state.floor))  # fmt: skip
+                  last_seen=host.last_seen, floor=format_duration(state.floor),
+                  threshold_from=self.floor(tx, host).source)  # fmt: skip
 
     def expect_silences(self, tx: Tx) -> None:
         """A new period began: look at all who are away when they may have been silent in it."""
@@ -72,8 +75,23 @@ class Conditions(Facts):
         floor, stale_after = self._settings.agent_offline_floor, self._settings.stale_after
         if store.swap_fleet_thresholds(tx, floor, stale_after):
             for host in store.list_hosts(tx):
-                self.end_if_too_early(tx, host)
-                self.look(tx, host)
+                self.on_expected(tx, host)
+
+    def on_rules(self, tx: Tx, rules: ThresholdRules) -> None:
+        """Thresholds of tags or modes may have changed. Idempotent by `version`."""
+        if rules.version <= store.get_rules(tx).version:
+            return
+        hosts = store.list_hosts(tx)
+        before = {host.id: self.expected(tx, host) for host in hosts}
+        store.save_rules(tx, rules)
+        for host in hosts:
+            if self.expected(tx, host) != before[host.id]:
+                self.on_expected(tx, host)
+
+    def on_expected(self, tx: Tx, host: Host) -> None:
+        """Another thing is expected of a host: what is open may end, and what follows is due."""
+        self.end_if_too_early(tx, host)
+        self.look(tx, host)
 
     def expect_staleness(self, tx: Tx, host: Host) -> None:
         """The host was backed up: look again when that has become old."""
@@ -123,7 +141,7 @@ class Conditions(Facts):
                     "last_seen": _text(host.last_seen),
                     "silent_since": to_rfc3339(start),
                     "threshold": format_duration(state.floor),
-                    "threshold_from": "host" if host.offline_seconds else "fleet",
+                    "threshold_from": self.floor(tx, host).source,
                     "reason": host.offline_reason,
                     "session": host.session,
                 },
@@ -136,7 +154,7 @@ class Conditions(Facts):
         if alert is None:
             return
         silent = tx.now - datetime.fromisoformat(alert.facts["silent_since"])
-        if silent < self.state(tx, host).floor:
+        if silent < self.floor(tx, host).value:
             alerts.resolve(tx, alert, ResolveReason.THRESHOLD_CHANGED, rule="R5")
 
     # -- stale_schedule ---------------------------------------------------------------------------
@@ -148,31 +166,58 @@ class Conditions(Facts):
         state, watch = self.state(tx, host), self.watch(tx)
         verdict = self.assess_stale(tx, host)
         known = rows.find_open(tx, host_id, STALE)
-        if known is not None:
+        if known is not None and verdict is StaleVerdict.DUE:
+            self._climb(tx, host, known, state)
+        elif known is not None:
             _end_or_keep(tx, known, _STALE_ENDS.get(verdict), verdict, "R6")
         elif verdict is StaleVerdict.DUE:
             self._unless_muted(tx, host, STALE, lambda: self._raise_stale(tx, host, state))
         else:
-            _explain_no_alert(tx, host, STALE, verdict, "R6")
+            threshold = self.stale_after(tx, host)
+            _explain_no_alert(tx, host, STALE, verdict, "R6",
+                              threshold=format_duration(threshold.value),
+                              threshold_from=threshold.source)  # fmt: skip
         if known is not None and verdict is StaleVerdict.REPORTS_AWAITED:
             tx.schedule(STALE, host_id, policy.reports_awaited_until(watch, tx.now))
         elif verdict in (StaleVerdict.FRESH, StaleVerdict.REPORTS_AWAITED):
             self.expect_staleness(tx, host)
 
-    def _raise_stale(self, tx: Tx, host: Host, state: HostState) -> None:
+    def _climb(self, tx: Tx, host: Host, alert: Alert, state: HostState) -> None:
+        """Still stale: it is told again if it has reached a rung since the last one (R7)."""
         assert host.last_success_at is not None
+        age = tx.now - host.last_success_at
+        rung = policy.rung_reached(age, state.stale_after)
+        if rung > alert.rung:
+            alerts.remind(tx, alert, rung, policy.stale_message(age, state.stale_after))
+        else:
+            _end_or_keep(tx, alert, None, StaleVerdict.DUE, "R6")
+        self._expect_rung(tx, host, max(rung, alert.rung), state)
+
+    def _expect_rung(self, tx: Tx, host: Host, rung: int, state: HostState) -> None:
+        assert host.last_success_at is not None
+        at = policy.next_rung_at(host.last_success_at, state.stale_after, rung)
+        if at is not None:
+            tx.schedule(STALE, host.id, at)
+
+    def _raise_stale(self, tx: Tx, host: Host, state: HostState) -> None:
+        """Raise it; the rungs that it has passed by now are told with it."""
+        assert host.last_success_at is not None
+        age = tx.now - host.last_success_at
+        rung = policy.rung_reached(age, state.stale_after)
+        self._expect_rung(tx, host, rung, state)
         alerts.raise_alert(
             tx,
             Finding(
                 kind=STALE,
-                message=policy.stale_message(tx.now - host.last_success_at, state.stale_after),
+                message=policy.stale_message(age, state.stale_after),
                 rule="R6",
                 host_id=host.id,
                 host_name=host.name,
+                rung=rung,
                 facts={
                     "last_success_at": to_rfc3339(host.last_success_at),
                     "threshold": format_duration(state.stale_after),
-                    "threshold_from": "host" if host.stale_seconds else "fleet",
+                    "threshold_from": self.stale_after(tx, host).source,
                 },
             ),
         )
@@ -240,11 +285,12 @@ def _end_or_keep(
 
 
 def _explain_no_alert(
-    tx: Tx, host: Host, kind: AlertKind, verdict: OfflineVerdict | StaleVerdict, rule: str
-) -> None:
+    tx: Tx, host: Host, kind: AlertKind, verdict: OfflineVerdict | StaleVerdict, rule: str,
+    **facts: Any,
+) -> None:  # fmt: skip
     tx.decide(
         host.id, "no_alert", verdict.value, rule=rule, kind=kind, always_on=host.always_on,
-        last_seen=host.last_seen, last_success_at=host.last_success_at,
+        last_seen=host.last_seen, last_success_at=host.last_success_at, **facts,
     )  # fmt: skip
 
 

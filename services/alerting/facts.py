@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
+from libs.common import thresholds
 from libs.common.loop.tx import Tx
-from services.alerting import policy
+from libs.common.thresholds import Threshold
+from services.alerting import policy, store
 from services.alerting import store_watch as watch_store
 from services.alerting.policy import HostState, StaleVerdict, Watch
 from services.alerting.settings import AlertingSettings
@@ -13,10 +13,25 @@ from services.alerting.store import Host
 
 
 class Facts:
-    """Reads what the rules need. A host's own threshold comes before the fleet's."""
+    """Reads what the rules need, with the thresholds in force: host > tag > mode > fleet."""
 
     def __init__(self, settings: AlertingSettings) -> None:
         self._settings = settings
+
+    def floor(self, tx: Tx, host: Host) -> Threshold:
+        """Return the silence after which `host` is missed, and who set it."""
+        fleet = self._settings.agent_offline_floor
+        return thresholds.offline_floor(host.limits, store.get_rules(tx), fleet)
+
+    def stale_after(self, tx: Tx, host: Host) -> Threshold:
+        """Return the age of a backup at which `host` is stale, and who set it."""
+        fleet = self._settings.stale_after
+        return thresholds.stale_after(host.limits, store.get_rules(tx), fleet)
+
+    def expected(self, tx: Tx, host: Host) -> tuple[object, ...]:
+        """Return what is expected of `host`: what either condition depends on but for events."""
+        floor, stale_after = self.floor(tx, host), self.stale_after(tx, host)
+        return host.always_on, floor.value, stale_after.value, host.has_schedule
 
     def state(self, tx: Tx, host: Host) -> HostState:
         """Return what the rules need of `host`."""
@@ -24,8 +39,8 @@ class Facts:
         return HostState(
             always_on=host.always_on,
             status=host.status,
-            floor=_seconds(host.offline_seconds) or self._settings.agent_offline_floor,
-            stale_after=_seconds(host.stale_seconds) or self._settings.stale_after,
+            floor=self.floor(tx, host).value,
+            stale_after=self.stale_after(tx, host).value,
             last_seen=host.last_seen,
             gateway_lost_at=watch_store.find_lost_at(tx, host.gateway),
             has_schedule=host.has_schedule,
@@ -45,7 +60,3 @@ class Facts:
     def is_stale(self, tx: Tx, host: Host) -> bool:
         """Say whether `host` is stale, or would be but for its awaited reports."""
         return self.assess_stale(tx, host) in (StaleVerdict.DUE, StaleVerdict.REPORTS_AWAITED)
-
-
-def _seconds(value: int | None) -> timedelta | None:
-    return None if value is None else timedelta(seconds=value)

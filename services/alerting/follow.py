@@ -12,6 +12,7 @@ from libs.common.events.alert import (
     Alert,
     AlertEvent,
     AlertKind,
+    AlertReminded,
     AlertSilenced,
     AlertState,
     AlertUnsilenced,
@@ -36,6 +37,16 @@ def on_alert(tx: Tx, event: AlertEvent) -> None:
         take(tx, alert)
     else:
         rows.save_alert(tx, alert)
+
+
+def on_reminded(tx: Tx, event: AlertReminded) -> None:
+    """Idempotent by (alert id, rung), which only grows."""
+    alert, known = event.alert, rows.find_alert(tx, event.alert.id)
+    if known is None:
+        take(tx, alert)
+    elif known.state is not AlertState.RESOLVED and alert.rung > known.rung:
+        passed = {"rung": alert.rung, "last_seen_at": max(alert.last_seen_at, known.last_seen_at)}
+        rows.save_alert(tx, known.model_copy(update=passed))
 
 
 def on_silenced(tx: Tx, event: AlertSilenced | AlertUnsilenced) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced, OfflineReason
-from libs.common.events.host import HostFact, HostRecord, HostRemoved
+from libs.common.events.host import (
+    HostFact,
+    HostRecord,
+    HostRemoved,
+    HostThresholdsChanged,
+)
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
 from services.alerting import alerts, outage, silences, store
@@ -46,13 +51,15 @@ class Hosts:
         _end_failures_of_gone_groups(tx, before, after)
         if before.tags != after.tags:
             tx.schedule(silences.DEADLINE, after.id, tx.now)
-        if before.expected == after.expected:
+        if self._conditions.expected(tx, before) == self._conditions.expected(tx, after):
             return
         if before.always_on != after.always_on:
             self._change_mode(tx, after)
-        elif before.offline_seconds != after.offline_seconds:
-            self._conditions.end_if_too_early(tx, after)
-        self._conditions.look(tx, after)
+        self._conditions.on_expected(tx, after)
+
+    def on_thresholds(self, tx: Tx, event: HostThresholdsChanged) -> None:
+        """Idempotent by `rules.version`. Holds for open and coming alerts at once (R5, R6)."""
+        self._conditions.on_rules(tx, event.rules)
 
     def _change_mode(self, tx: Tx, host: Host) -> None:
         for kind in (OFFLINE, STALE):

@@ -25,6 +25,7 @@ from libs.common.events.alert import (
     Alert,
     AlertAcknowledged,
     AlertRaised,
+    AlertReminded,
     AlertResolved,
     AlertSilenced,
     AlertState,
@@ -37,6 +38,8 @@ from libs.common.events.host import (
     HostModeChanged,
     HostRecord,
     HostRemoved,
+    HostThresholdsChanged,
+    ThresholdRules,
 )
 from libs.common.events.job import JobAbandoned, JobFinished, JobInterrupted
 from libs.common.loop.machine import Buckets, Machine
@@ -59,7 +62,7 @@ class AlertingMachine(Machine):
 
     name = "alerting"
     package = "services.alerting"
-    buckets = ("hosts", "backups", "sessions", alerts.BUCKET)
+    buckets = ("hosts", "thresholds", "backups", "sessions", alerts.BUCKET)
     needs_beat = True
 
     def __init__(self, settings: AlertingSettings) -> None:
@@ -73,6 +76,7 @@ class AlertingMachine(Machine):
             HostChanged: hosts.on_host,
             HostModeChanged: hosts.on_host,
             HostRemoved: hosts.on_removed,
+            HostThresholdsChanged: hosts.on_thresholds,
             AgentHello: hosts.on_hello,
             AgentSynced: hosts.on_synced,
             AgentOffline: hosts.on_offline,
@@ -83,6 +87,7 @@ class AlertingMachine(Machine):
             JobInterrupted: jobs.on_interrupted,
             JobAbandoned: jobs.on_abandoned,
             AlertRaised: follow.on_alert,
+            AlertReminded: follow.on_reminded,
             AlertAcknowledged: follow.on_alert,
             AlertResolved: follow.on_alert,
             AlertSilenced: follow.on_silenced,
@@ -104,6 +109,8 @@ class AlertingMachine(Machine):
     def load(self, tx: Tx, buckets: Buckets) -> None:
         """Take current state; gateways are learned from their beats, the log that told is gone."""
         watch_store.forget_gateways(tx)
+        for data in buckets.get("thresholds", {}).values():
+            self._conditions.on_rules(tx, ThresholdRules.model_validate_json(data))
         for data in buckets.get("hosts", {}).values():
             take_record(tx, HostRecord.model_validate_json(data))
         for data in buckets.get(alerts.BUCKET, {}).values():

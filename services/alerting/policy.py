@@ -4,6 +4,7 @@
                     ends: it is back, mode, a longer floor, removal
     stale_schedule  an intermittent host with an enabled schedule, whose last success is too old
                     ends: a backup, mode, no schedule, a longer threshold, removal
+                    told again at 2, 4 and 12 times the threshold
 
 Silence counts only within one unbroken period in which a gateway listened (R10). Staleness is
 calendar age, but after a long blackout it waits for the host's reports (R6): the backup may have
@@ -180,6 +181,21 @@ def reports_awaited_until(watch: Watch, now: datetime) -> datetime:
     """Return when the wait for reports ends at the earliest, if none come."""
     listening_from = now if watch.period_start is None else watch.gate_since or now
     return listening_from + REPORTS_AWAITED_FOR
+
+
+RUNGS = (2, 4, 12)
+"""The staleness ladder: at so many times the threshold it is told again, once each, never more."""
+
+
+def rung_reached(age: timedelta, threshold: timedelta) -> int:
+    """Return the highest rung that a backup of this `age` has reached; 0: none yet."""
+    return max((rung for rung in RUNGS if age >= rung * threshold), default=0)
+
+
+def next_rung_at(last_success_at: datetime, threshold: timedelta, rung: int) -> datetime | None:
+    """Return when the rung after `rung` is reached; None: there is none."""
+    ahead = min((higher for higher in RUNGS if higher > rung), default=None)
+    return None if ahead is None else last_success_at + ahead * threshold
 
 
 def stale_message(age: timedelta, threshold: timedelta) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 
 from libs.common.clock import TICK, from_micros, to_micros
 from libs.common.events.agent import OfflineReason
-from libs.common.events.host import HostRecord
+from libs.common.events.host import HostRecord, ThresholdRules, Thresholds, read_rules
 from libs.common.loop.tx import Tx
+from libs.common.thresholds import Subject
 from services.alerting.policy import Status
 
 KNOWN_SESSIONS_PER_HOST = 200
@@ -62,9 +63,10 @@ class Host:
         return self.always_on and not self.removed and self.status is Status.OFFLINE
 
     @property
-    def expected(self) -> tuple[object, ...]:
-        """What its record says that either condition depends on."""
-        return self.always_on, self.offline_seconds, self.stale_seconds, self.has_schedule
+    def limits(self) -> Subject:
+        """What the choice of its thresholds depends on."""
+        own = Thresholds(offline_seconds=self.offline_seconds, stale_seconds=self.stale_seconds)
+        return Subject(own, self.tags, self.always_on)
 
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
@@ -206,6 +208,18 @@ def swap_fleet_thresholds(tx: Tx, floor: timedelta, stale_after: timedelta) -> b
     old = tx.db.execute("SELECT floor, stale_after FROM fleet_threshold").fetchone()
     tx.db.execute("INSERT OR REPLACE INTO fleet_threshold VALUES (1, ?, ?)", new)
     return old is not None and old != new
+
+
+def get_rules(tx: Tx) -> ThresholdRules:
+    """Return the thresholds of tags and modes; version 0: there never were any."""
+    row = tx.db.execute("SELECT rules FROM threshold_rules").fetchone()
+    return read_rules(row[0]) if row else ThresholdRules()
+
+
+def save_rules(tx: Tx, rules: ThresholdRules) -> None:
+    tx.db.execute(
+        "INSERT OR REPLACE INTO threshold_rules VALUES (1, ?)", (rules.model_dump_json(),)
+    )
 
 
 # -- ends of jobs --------------------------------------------------------------------------------

@@ -91,8 +91,10 @@ class NotifyMachine(Machine):
             self._teller.tell(tx, News.RAISED, alert)
 
     def on_alert_reminded(self, tx: Tx, event: AlertReminded) -> None:
+        """A reminder says how it is now; the alert's own message is that of its raise."""
         if self._learn(tx, News.REMINDED, event.alert):
-            self._teller.tell(tx, News.REMINDED, event.alert)
+            now = {"message": event.message or event.alert.message}
+            self._teller.tell(tx, News.REMINDED, event.alert.model_copy(update=now))
 
     def on_alert_acknowledged(self, tx: Tx, event: AlertAcknowledged) -> None:
         if self._learn(tx, News.ACKNOWLEDGED, event.alert):

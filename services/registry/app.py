@@ -23,7 +23,7 @@ def build(settings: RegistrySettings, bus: Bus, clock: Clock | None = None) -> S
     """
     vault = Vault.at(settings.key_path, create=_is_first_start(settings))
     database = Database(settings.database_path, RegistryMachine.package)
-    return Service(RegistryMachine(vault), bus, database, clock=clock)
+    return Service(RegistryMachine(vault, settings.offline_after), bus, database, clock=clock)
 
 
 def _is_first_start(settings: RegistrySettings) -> bool:

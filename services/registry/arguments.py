@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from libs.common.errors import BadInput
-from libs.common.events.host import CatchUp
+from libs.common.events.host import CatchUp, HostMode
 
 
 def _storable(text: str) -> str:
@@ -105,6 +105,26 @@ class ThresholdsPatch(Arguments):
 
     offline_seconds: StrictInt | None = None
     stale_seconds: StrictInt | None = None
+
+
+class ThresholdScope(Arguments):
+    """Whose thresholds: of the hosts with a tag, or of one mode."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tag: Text | None = None
+    mode: HostMode | None = None
+
+
+class SetThresholds(ThresholdScope):
+    """What is left out stays as it is; null: none of its own."""
+
+    offline_seconds: StrictInt | None = None
+    stale_seconds: StrictInt | None = None
+
+
+class Nothing(Arguments):
+    """A verb without arguments."""
 
 
 class PatchHost(OfHost):

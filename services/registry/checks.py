@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from libs.common import cron
+from libs.common.durations import render_duration
 from libs.common.errors import BadInput, Conflict, Forbidden
 from libs.common.events.host import Actor, HostRecord, Schedule, SourceGroup
 from libs.common.labels import LABEL_LENGTH, check_label, check_tag
+from libs.common.thresholds import LONGEST
 from services.registry import policy
 
 MAX_TAGS = 50
+SECOND = timedelta(seconds=1)
 MAX_ITEMS = 100
 """Schedules a host, and source groups a host."""
 MAX_PATTERNS = 200
 PATTERN_LENGTH = 4096
 MAX_RETRIES = 100
 MAX_RECORD_BYTES = 256 * 1024
-MAX_THRESHOLD_SECONDS = 10 * 365 * 86_400
 HOSTNAME_LENGTH = 255
 PLATFORM_LENGTH = 32
 MAX_HOOKS = 16
@@ -81,11 +84,20 @@ def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def check_threshold(seconds: int | None, what: str) -> int | None:
-    """Return a threshold in seconds; None: the fleet's."""
-    if seconds is not None and not 1 <= seconds < MAX_THRESHOLD_SECONDS:
-        raise BadInput(f"{what} must be at least 1 second and less than 10 years")
-    return seconds
+def check_threshold(seconds: int | None, field: str, offline_after: timedelta) -> int | None:
+    """Return a threshold in seconds; None: whatever holds otherwise.
+
+    `field` is one of `Thresholds`. Nobody can be missed before he is offline.
+    """
+    least = offline_after if field == "offline_seconds" else SECOND
+    if seconds is None or least.total_seconds() <= seconds < LONGEST.total_seconds():
+        return seconds
+    because = " (DORMICE_OFFLINE_AFTER)" if least is not SECOND else ""
+    what = field.removesuffix("_seconds")
+    raise BadInput(
+        f"the threshold {what} must be at least {render_duration(least)}{because} "
+        "and less than 10 years"
+    )
 
 
 def check_record(record: HostRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from libs.common.errors import BadInput
@@ -23,8 +24,11 @@ def on_list_hosts(tx: Tx, _: Actor, wanted: ListHosts) -> list[HostRecord]:
     return store.list_hosts(tx, after=wanted.after or "", limit=wanted.limit)
 
 
-def on_patch_host(tx: Tx, actor: Actor, wanted: PatchHost) -> HostRecord:
-    """Change what was given. A zone that an operator sets stays, whatever the agent reports."""
+def on_patch_host(offline_after: timedelta, tx: Tx, actor: Actor, wanted: PatchHost) -> HostRecord:
+    """Change what was given. A zone that an operator sets stays, whatever the agent reports.
+
+    A host is offline after `offline_after`: no threshold of silence is shorter.
+    """
     host = store.get_host(tx, wanted.host_id)
     given = wanted.given("timezone", "thresholds")
     fields: dict[str, Any] = {}
@@ -34,7 +38,9 @@ def on_patch_host(tx: Tx, actor: Actor, wanted: PatchHost) -> HostRecord:
     if "tags" in given:
         fields["tags"] = checks.check_tags(given["tags"])
     if "thresholds" in given:
-        fields["thresholds"] = _thresholds(host.record.thresholds, given["thresholds"])
+        fields["thresholds"] = _thresholds(
+            host.record.thresholds, given["thresholds"], offline_after
+        )
     if "timezone" in given:
         fields["timezone"] = _set_zone(tx, host, given["timezone"])
     new = changes.change(tx, host.record, fields)
@@ -48,11 +54,14 @@ def on_patch_host(tx: Tx, actor: Actor, wanted: PatchHost) -> HostRecord:
     return new
 
 
-def _thresholds(present: Thresholds, patch: ThresholdsPatch | None) -> Thresholds:
+def _thresholds(
+    present: Thresholds, patch: ThresholdsPatch | None, offline_after: timedelta
+) -> Thresholds:
     if patch is None:
         return Thresholds()
     given = {
-        name: checks.check_threshold(getattr(patch, name), name) for name in patch.model_fields_set
+        name: checks.check_threshold(getattr(patch, name), name, offline_after)
+        for name in patch.model_fields_set
     }
     return present.model_copy(update=given)
 

@@ -9,6 +9,7 @@ older file was put back; it is taken up again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import ClassVar, TypeVar
 
@@ -22,6 +23,8 @@ from libs.common.events.host import (
     HostModeChanged,
     HostRecord,
     HostRemoved,
+    HostThresholdsChanged,
+    ThresholdRules,
 )
 from libs.common.loop.machine import Buckets, Machine, OnRequest, Verb
 from libs.common.loop.tx import Tx
@@ -36,6 +39,8 @@ from services.registry import (
     policy,
     repositories,
     store,
+    threshold_store,
+    thresholds,
     token_store,
 )
 from services.registry import arguments as args
@@ -46,13 +51,18 @@ Entry = TypeVar("Entry", bound=BaseModel)
 
 
 class RegistryMachine(Machine):
-    """Needs a vault for what it must be able to tell an agent later."""
+    """Needs a vault for what it must be able to tell an agent later.
+
+    `offline_after`: when a silent host is offline; no threshold of silence is shorter.
+    """
 
     name: ClassVar[str] = "registry"
     package: ClassVar[str] = "services.registry"
-    buckets: ClassVar[tuple[str, ...]] = (changes.HOSTS, agent_tokens.BUCKET)
+    buckets: ClassVar[tuple[str, ...]] = (
+        changes.HOSTS, thresholds.BUCKET, agent_tokens.BUCKET,
+    )  # fmt: skip
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, offline_after: timedelta = timedelta(seconds=90)) -> None:
         super().__init__()
         self.handlers = {
             AgentHello: on_agent_hello,
@@ -60,34 +70,54 @@ class RegistryMachine(Machine):
             HostChanged: on_own_fact,
             HostModeChanged: on_own_fact,
             HostRemoved: on_own_fact,
+            HostThresholdsChanged: thresholds.on_own_change,
         }
         self.deadlines = {
             enrollment.EXPIRY: enrollment.on_enrollment_expiry,
             agent_tokens.EXPIRY: agent_tokens.on_token_expiry,
         }
-        self.verbs = {**_host_verbs(), **_configuration_verbs(), **_secret_verbs(vault)}
+        self.verbs = {
+            **_host_verbs(offline_after), **_threshold_verbs(offline_after),
+            **_configuration_verbs(), **_secret_verbs(vault),
+        }  # fmt: skip
 
     def load(self, tx: Tx, buckets: Buckets) -> None:
         """Take up records that are newer than ours, and tokens of hosts for which we have none."""
         for record in _readable(tx, HostRecord, buckets.get(changes.HOSTS, {})).values():
             _take_up(tx, record)
+        rules = _readable(tx, ThresholdRules, buckets.get(thresholds.BUCKET, {}))
+        for found_rules in rules.values():
+            thresholds.take_up(tx, found_rules)
         found = buckets.get(agent_tokens.BUCKET, {})
         _take_up_tokens(tx, _readable(tx, agent_tokens.TokenEntry, found))
 
     def republish(self, tx: Tx) -> None:
         for record in store.all_records(tx):
             tx.put(changes.HOSTS, record.id, record)
+        rules = threshold_store.get_rules(tx)
+        if rules.version:
+            thresholds.put(tx, rules)
         for token in token_store.all_agent_tokens(tx):
             agent_tokens.put(tx, token)
 
 
-def _host_verbs() -> dict[str, Verb]:
+def _host_verbs(offline_after: timedelta) -> dict[str, Verb]:
+    patch_host = partial(hosts.on_patch_host, offline_after)
     return {
         "get_host": Verb(hosts.on_get_host, args.OfHost),
         "list_hosts": Verb(hosts.on_list_hosts, args.ListHosts),
-        "patch_host": Verb(hosts.on_patch_host, args.PatchHost, "operator"),
+        "patch_host": Verb(patch_host, args.PatchHost, "operator"),
         "set_mode": Verb(hosts.on_set_mode, args.SetMode, "operator"),
         "remove_host": Verb(hosts.on_remove_host, args.OfHost, "admin"),
+    }
+
+
+def _threshold_verbs(offline_after: timedelta) -> dict[str, Verb]:
+    setter = thresholds.Setter(offline_after)
+    return {
+        "set_thresholds": Verb(setter.on_set, args.SetThresholds, "operator"),
+        "clear_thresholds": Verb(thresholds.on_clear, args.ThresholdScope, "operator"),
+        "list_thresholds": Verb(thresholds.on_list, args.Nothing),
     }
 
 

@@ -28,6 +28,7 @@ from services.ui import (
     store_audit,
     store_jobs,
     store_presence,
+    store_thresholds,
 )
 
 PRUNE_EVERY = timedelta(days=1)
@@ -37,7 +38,7 @@ FIRST_PRUNE = timedelta(hours=1)
 class UiMachine(Machine):
     name: ClassVar[str] = "ui"
     package: ClassVar[str] = "services.ui"
-    buckets: ClassVar[tuple[str, ...]] = ("hosts", "backups", "sessions", "alerts")
+    buckets: ClassVar[tuple[str, ...]] = ("hosts", "thresholds", "backups", "sessions", "alerts")
     unhurried: ClassVar[bool] = True
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class UiMachine(Machine):
             host.HostChanged: on_host_fact,
             host.HostModeChanged: on_host_fact,
             host.HostRemoved: on_host_fact,
+            host.HostThresholdsChanged: on_thresholds,
             host.Audit: on_audit,
             presence.PresenceOnline: on_presence.on_presence_online,
             presence.PresenceOffline: on_presence.on_presence_offline,
@@ -85,6 +87,8 @@ class UiMachine(Machine):
     def load(self, tx: Tx, buckets: Buckets) -> None:
         for value in buckets.get("hosts", {}).values():
             store.save_record(tx, HostRecord.model_validate_json(value))
+        for value in buckets.get("thresholds", {}).values():
+            store_thresholds.save_rules(tx, host.ThresholdRules.model_validate_json(value))
         for value in buckets.get("backups", {}).values():
             store_jobs.load_backup(tx, json.loads(value))
         for value in buckets.get("sessions", {}).values():
@@ -103,6 +107,10 @@ class UiMachine(Machine):
 def on_host_fact(tx: Tx, event: host.HostFact) -> None:
     if store.save_record(tx, event.record):
         store.refresh(tx, event.host_id)
+
+
+def on_thresholds(tx: Tx, event: host.HostThresholdsChanged) -> None:
+    store_thresholds.save_rules(tx, event.rules)
 
 
 def on_audit(tx: Tx, event: host.Audit) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 
 from libs.common.cron import BadCron, UnknownZone, is_overdue, next_fire, zone
 from libs.common.events.alert import AlertKind
 from libs.common.events.host import HostRecord, Schedule
-from services.ui.views import Display, FleetDefaults, NextAlert, Threshold
+from libs.common.thresholds import Subject, Threshold, offline_floor, stale_after
+from services.ui.views import Display, FleetDefaults, NextAlert
 
 LastSuccess = Mapping[str, datetime]
 """Source group id → end of its last successful backup."""
@@ -159,17 +160,11 @@ def may_follow(state: str, present: str | None) -> bool:
 
 def thresholds_of(record: HostRecord, fleet: FleetDefaults) -> dict[str, Threshold]:
     """Return the thresholds in force and who set them."""
-    own = record.thresholds
+    host = Subject(record.thresholds, record.tags, record.always_on)
     return {
-        "offline": _threshold(own.offline_seconds, fleet.offline_floor),
-        "stale": _threshold(own.stale_seconds, fleet.stale_after),
+        "offline": offline_floor(host, fleet.rules, fleet.offline_floor),
+        "stale": stale_after(host, fleet.rules, fleet.stale_after),
     }
-
-
-def _threshold(own_seconds: int | None, fleet: timedelta) -> Threshold:
-    if own_seconds is None:
-        return Threshold(fleet, "fleet")
-    return Threshold(timedelta(seconds=own_seconds), "host")
 
 
 @dataclass(frozen=True, slots=True)

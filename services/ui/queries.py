@@ -23,6 +23,7 @@ hop to the database thread for as many queries as the lambda makes.
     list_audit(db, AuditFilter(…), *, part=Slice()) -> Page[AuditView]
     find_audit(db, entry_id) -> AuditView | None
     strips(db, host_ids, *, since, now) -> {host_id: Strip}
+    defaults_in_force(db, fleet) -> FleetDefaults         with the thresholds of tags and modes
     observed_since(db) -> datetime | None                 None: nobody listens for agents now
 
 `Slice(sort="-last_seen_at", cursor=…, limit=100)`; `parse_query(text)` makes a HostQuery, `str()`
@@ -65,6 +66,7 @@ from services.ui.reads.schedules import (
 )
 from services.ui.reads.snapshots import find_snapshots
 from services.ui.reads.strips import strips
+from services.ui.reads.thresholds import defaults_in_force
 from services.ui.search import HostQuery, parse_query
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "Slice",
     "alert_counts",
     "count_hosts",
+    "defaults_in_force",
     "deliveries_of",
     "find_alert",
     "find_audit",

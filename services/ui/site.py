@@ -45,6 +45,10 @@ class Site:
     def fleet(self) -> FleetDefaults:
         return self.settings.fleet
 
+    async def fleet_in_force(self) -> FleetDefaults:
+        """Return the fleet's thresholds with those of its tags and modes."""
+        return await self.read(lambda db: queries.defaults_in_force(db, self.fleet))
+
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run queries on the read model: one hop, however many the callable makes."""
         return await self.service.read(query)
@@ -56,7 +60,7 @@ class Site:
         if found is not None:
             return found
         record = await self._ask_record(host_id, actor)
-        return queries.view_of_record(record, now=now, fleet=fleet)
+        return queries.view_of_record(record, now=now, fleet=await self.fleet_in_force())
 
     async def get_record(self, host_id: str, actor: Actor) -> HostRecord:
         """Return a host's record as `get_host` does. Raises: HostNotFound."""

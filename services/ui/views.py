@@ -7,11 +7,13 @@ known or does not apply.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
+from libs.common.events.host import ThresholdRules
+from libs.common.thresholds import Threshold
 from services.ui.histories import (
     AlertCounts,
     AlertView,
@@ -85,18 +87,11 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class FleetDefaults:
-    """The fleet's own thresholds, from the settings."""
+    """The fleet's own thresholds, from the settings, and those of its tags and modes."""
 
     offline_floor: timedelta = timedelta(minutes=15)
     stale_after: timedelta = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A threshold that holds for a host, and who set it."""
-
-    value: timedelta
-    origin: Literal["fleet", "host"]
+    rules: ThresholdRules = field(default_factory=ThresholdRules)
 
 
 @dataclass(frozen=True, slots=True)

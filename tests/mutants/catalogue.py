@@ -16,6 +16,7 @@ from tests.mutants.breakages import (
     registry,
     repositories,
     silences,
+    thresholds,
 )
 
 MUTANTS = (
@@ -24,6 +25,7 @@ MUTANTS = (
     *presence.MUTANTS,
     *alerting.MUTANTS,
     *silences.MUTANTS,
+    *thresholds.MUTANTS,
     *catchup.MUTANTS,
     *jobs.MUTANTS,
     *repositories.MUTANTS,

@@ -198,7 +198,7 @@ class Bus(Protocol):
         ...
 
 
-BUCKETS = ("hosts", "backups", "sessions", "alerts", "agent-tokens")
+BUCKETS = ("hosts", "thresholds", "backups", "sessions", "alerts", "agent-tokens")
 LOG_MAX_AGE = timedelta(days=30)
 DUPLICATE_WINDOW = timedelta(minutes=10)
 BATCH = 500

@@ -47,6 +47,7 @@ _REGISTRY_VERBS_OF_OPERATORS = (
     "create_enrollment_token", "set_repository", "decisions",
     "create_source_group", "patch_source_group", "delete_source_group",
     "create_schedule", "patch_schedule", "delete_schedule",
+    "set_thresholds", "clear_thresholds", "list_thresholds",
 )  # fmt: skip
 """Not `repository`, `enroll` and `find_tokens`: only a gateway may ask for a host's secrets."""
 _JOB_LOGS = "dormice-live.job.>"
@@ -76,7 +77,10 @@ TABLE: Final[dict[str, Rights]] = {
         reads=(_SECRET_BUCKET,),
     ),
     "registry": _service(
-        "registry", "host", writes=("hosts", _SECRET_BUCKET), reads=(_SECRET_BUCKET,)
+        "registry",
+        "host",
+        writes=("hosts", "thresholds", _SECRET_BUCKET),
+        reads=(_SECRET_BUCKET,),
     ),
     "presence": _service(
         "presence",

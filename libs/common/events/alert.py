@@ -38,7 +38,8 @@ class Alert(BaseModel):
     `dedup_key` separates alerts of one kind on one host (the source group of a failed backup).
     `held_by` is the id of the fleet_outage that holds its notification back. `silenced`: a silence
     covers it, and nobody is told; `silence_changes` counts how often that changed, so that a fact
-    which comes again is known for an old one.
+    which comes again is known for an old one. `rung`: the last rung of the staleness ladder that it
+    has passed, 2, 4 or 12 times the threshold; 0: none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -61,6 +62,7 @@ class Alert(BaseModel):
     silenced: bool = False
     silence_changes: int = 0
     held_by: str | None = None
+    rung: int = 0
     facts: dict[str, Any] = {}
 
 
@@ -81,9 +83,13 @@ class AlertRaised(AlertEvent):
 
 
 class AlertReminded(AlertEvent):
-    """An announced rung of the staleness ladder was reached."""
+    """A rung of the staleness ladder was reached, `alert.rung`: 2, 4 or 12 times the threshold.
+
+    `message` is that of the alert as of now. Idempotent by (alert id, rung).
+    """
 
     type: ClassVar[str] = "dormice.alert.reminded.v1"
+    message: str = ""
 
 
 class AlertAcknowledged(AlertEvent):

@@ -12,7 +12,7 @@ from typing import Any
 from libs.common.events import registry
 from libs.common.events.base import Event, HostEvent
 
-_PLACES = {"gateway": "{gateway}", "notification": "{channel}"}
+_PLACES = {"gateway": "{gateway}", "notification": "{channel}", "host": "fleet"}
 _EXPORTED = ("alert", "presence")
 
 

@@ -47,10 +47,31 @@ class SourceGroup(Record):
 
 
 class Thresholds(Record):
-    """A host's own thresholds in seconds; None: the fleet's."""
+    """Thresholds in seconds, of a host, a tag or a mode; None: whatever holds otherwise."""
 
     offline_seconds: int | None = None
     stale_seconds: int | None = None
+
+
+class HostMode(StrEnum):
+    """What `always_on` says, as a word."""
+
+    ALWAYS_ON = "always_on"
+    INTERMITTENT = "intermittent"
+
+
+class ThresholdRules(Record):
+    """The thresholds of tags and of modes. `version` grows with every change, 0: none ever was."""
+
+    version: int = 0
+    tags: dict[str, Thresholds] = {}
+    modes: dict[HostMode, Thresholds] = {}
+
+
+@lru_cache(maxsize=16)
+def read_rules(text: str) -> ThresholdRules:
+    """Return the rules that a state file holds as JSON; the same text is not parsed again."""
+    return ThresholdRules.model_validate_json(text)
 
 
 class HostRecord(Record):
@@ -115,6 +136,16 @@ class HostRemoved(HostFact):
     """The host left the fleet; `record.removed` is true and stays so."""
 
     type: ClassVar[str] = "dormice.host.removed.v1"
+
+
+class HostThresholdsChanged(Event):
+    """Thresholds of tags or modes changed; carries all of them. Idempotent by `rules.version`."""
+
+    type: ClassVar[str] = "dormice.host.thresholds_changed.v1"
+    rules: ThresholdRules
+
+    def subject(self) -> str:
+        return "dormice.host.fleet.thresholds_changed"
 
 
 class Actor(Record):

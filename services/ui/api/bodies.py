@@ -18,6 +18,7 @@ from pydantic import (
 from libs.common.durations import parse_duration
 from libs.common.events.alert import AlertKind
 from libs.common.events.job import JobKind
+from libs.common.events.host import HostMode
 from services.ui.api.reading import Body
 
 
@@ -63,10 +64,17 @@ class NewEnrollmentToken(Body):
 
 
 class ThresholdsBody(Body):
-    """Null: the fleet's again."""
+    """Null: whatever holds otherwise, of its tags, its mode or the fleet."""
 
     offline: Span | None = None
     stale: Span | None = None
+
+
+class ThresholdRulePatch(ThresholdsBody):
+    """Of a tag or of a mode, one of the two. Null: none of its own."""
+
+    tag: Text | None = None
+    mode: HostMode | None = None
 
 
 class HostPatch(Body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any, Literal
 
 from litestar import delete, get, patch, post, put
@@ -102,14 +103,18 @@ async def patch_host(request: ApiRequest, host_id: PathId) -> Answered:
     wanted = await body_of(request, bodies.HostPatch)
     arguments = {"host_id": host_id, **wanted.sent()}
     if wanted.thresholds is not None:
-        arguments["thresholds"] = _thresholds(wanted.thresholds)
+        fields = wanted.thresholds.model_fields_set
+        arguments["thresholds"] = threshold_seconds(wanted.thresholds, fields)
     return await _change_host(request, host_id, "patch_host", arguments)
 
 
-def _thresholds(wanted: bodies.ThresholdsBody) -> dict[str, int | None]:
-    """Raises: BadInput for what is no whole number of seconds."""
+def threshold_seconds(wanted: bodies.ThresholdsBody, fields: Set[str]) -> dict[str, int | None]:
+    """Return those of `fields` that were sent, as the registry names them.
+
+    Raises: BadInput for what is no whole number of seconds.
+    """
     seconds = {}
-    for name in wanted.model_fields_set:
+    for name in wanted.model_fields_set & fields:
         value = getattr(wanted, name)
         whole = None if value is None else value.total_seconds()
         if whole is not None and whole != int(whole):
@@ -145,7 +150,7 @@ async def _after(site: Site, record: HostRecord, actor: Actor) -> HostView:
     now, fleet = site.now, site.fleet
     host = await site.read(lambda db: queries.find_host(db, record.id, now=now, fleet=fleet))
     if host is None or host.version < record.version:
-        return queries.view_of_record(record, now=now, fleet=fleet)
+        return queries.view_of_record(record, now=now, fleet=await site.fleet_in_force())
     return await _placed(site, host, actor)
 
 

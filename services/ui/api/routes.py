@@ -18,6 +18,7 @@ from services.ui.api import (
     jobs,
     people,
     silences,
+    thresholds,
 )
 from services.ui.api.answering import JSON
 from services.ui.api.openapi import PREFIX, document
@@ -28,7 +29,7 @@ from services.ui.guards import bearer
 HANDLERS: list[HTTPRouteHandler] = [
     *hosts.HANDLERS, *host_history.HANDLERS, *host_parts.HANDLERS, *host_jobs.HANDLERS,
     *alerts.HANDLERS, *jobs.HANDLERS, *fleet.HANDLERS, *channels.HANDLERS, *silences.HANDLERS,
-    *people.HANDLERS,
+    *thresholds.HANDLERS, *people.HANDLERS,
 ]  # fmt: skip
 
 DOCUMENT = json.dumps(document(HANDLERS)).encode()

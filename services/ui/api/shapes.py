@@ -30,10 +30,10 @@ def _said(value: Any) -> Any:
 
 
 class ThresholdOut(Shape):
+    """A threshold in force; `from` is `host`, `tag:paris`, `mode:intermittent` or `fleet`."""
+
     value: Annotated[str, BeforeValidator(_said)]
-    from_: Literal["fleet", "host"] = Field(
-        validation_alias=AliasChoices("origin", "from"), serialization_alias="from"
-    )
+    from_: str = Field(validation_alias=AliasChoices("source", "from"), serialization_alias="from")
 
 
 class CatchUpOut(Shape):

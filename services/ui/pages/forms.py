@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs
 
+from libs.common.durations import parse_duration
+from libs.common.errors import BadInput
 from services.ui.guards import FORM_TYPES, MAX_FIELDS, BadForm
 from services.ui.pages.rendering import PageRequest
 
@@ -39,6 +41,16 @@ def lines(text: str) -> list[str]:
 def words_of(text: str) -> list[str]:
     """Return tags: parted by commas or spaces."""
     return [word for word in re.split(r"[\s,]+", text) if word]
+
+
+def seconds_of(text: str) -> int | None:
+    """Return a duration in seconds; an empty text is None. Raises: BadInput."""
+    if not text.strip():
+        return None
+    try:
+        return int(parse_duration(text).total_seconds())
+    except ValueError as error:
+        raise BadInput(str(error)) from None
 
 
 def environment_of(text: str) -> dict[str, str]:

@@ -12,8 +12,7 @@ from typing import Any
 from litestar import Controller, Response, post
 from litestar.response import Redirect
 
-from libs.common.durations import parse_duration
-from libs.common.errors import BadInput, DormiceError
+from libs.common.errors import DormiceError
 from services.ui.calls import Answer
 from services.ui.guards import BadForm, page, read_form, same_origin
 from services.ui.pages import bulk, forms
@@ -85,8 +84,8 @@ class HostForms(Controller):
             asked = {
                 "name": form.get("name", ""), "tags": forms.words_of(form.get("tags", "")),
                 "thresholds": {
-                    "offline_seconds": _seconds(form.get("offline", "")),
-                    "stale_seconds": _seconds(form.get("stale", "")),
+                    "offline_seconds": forms.seconds_of(form.get("offline", "")),
+                    "stale_seconds": forms.seconds_of(form.get("stale", "")),
                 },
             }  # fmt: skip
             await ask(request, "registry", "patch_host", host_id, **asked)
@@ -116,13 +115,3 @@ class HostForms(Controller):
             return "repository"
 
         return await change(request, host_id, work, {"_form": "repository"})
-
-
-def _seconds(text: str) -> int | None:
-    """Raises: BadInput."""
-    if not text.strip():
-        return None
-    try:
-        return int(parse_duration(text).total_seconds())
-    except ValueError as error:
-        raise BadInput(str(error)) from None

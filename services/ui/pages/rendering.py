@@ -20,6 +20,7 @@ from litestar.response import Redirect
 from libs.common.durations import render_duration
 from libs.common.events.host import Actor
 from libs.common.loop.machine import ROLES
+from libs.common.thresholds import describe
 from services.ui import queries, wording
 from services.ui.pages import times, words
 from services.ui.site import site_of
@@ -49,7 +50,7 @@ def _environment() -> Environment:
         "since": times.since, "until": times.until, "countdown": times.countdown,
         "whole": times.whole, "alert_name": words.alert_name, "size": words.size,
         "spoken": times.span_words, "short": render_duration, "pretty": _pretty,
-        "percent": words.percent, "ago": _ago,
+        "percent": words.percent, "ago": _ago, "origin": describe,
     }  # fmt: skip
     made.globals |= {"words": words, "times": times}
     return made
@@ -129,6 +130,7 @@ SAID = {
     "resolved": "Alert resolved.",
     "silenced": "Silence saved.",
     "unsilenced": "Silence ended.",
+    "thresholds": "Thresholds saved. They hold at once.",
     "cancelled": "Cancel requested.",
     "job": "Requested.",
     "channel": "Channel saved.",

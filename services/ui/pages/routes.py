@@ -23,11 +23,13 @@ from services.ui.pages.silences import SilencePages
 from services.ui.pages.snapshots import JobForms, SnapshotPages
 from services.ui.pages.static import static_file
 from services.ui.pages.stream import live_stream
+from services.ui.pages.thresholds import ThresholdForms
 from services.ui.site import Site
 
 CONTROLLERS = (
     AlertPages, AuditPages, ChannelPages, ConfigurationForms, DoorPages, EnrollPages, FleetPages,
     HostForms, HostPages, JobForms, JobPages, SettingsPages, SilencePages, SnapshotPages,
+    ThresholdForms,
 )  # fmt: skip
 
 

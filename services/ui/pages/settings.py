@@ -8,6 +8,7 @@ from litestar import Controller, Response, get, post
 from litestar.response import Redirect
 
 from libs.common.errors import BadInput, DormiceError
+from libs.common.events.host import HostMode
 from services.ui import queries, store_access
 from services.ui.guards import page, read_form, same_origin
 from services.ui.pages.channel_forms import FORMS
@@ -42,8 +43,12 @@ class SettingsPages(Controller):
         return to("/settings", "operator")
 
 
-async def settings_page(request: PageRequest, error: DormiceError | None = None) -> Response[str]:
-    """Show the settings; `error`: what a form asked for in vain."""
+async def settings_page(
+    request: PageRequest,
+    error: DormiceError | None = None,
+    typed: dict[str, str] | None = None,
+) -> Response[str]:
+    """Show the settings; `error`: what a form asked for in vain, `typed`: one of thresholds."""
     site = site_of(request)
     status, problem = describe(error) if error else (200, "")
     channels, away = await _channels(request)
@@ -51,8 +56,8 @@ async def settings_page(request: PageRequest, error: DormiceError | None = None)
     operators = await site.read(lambda db: store_access.list_operators(db, Slice(limit=1000)))
     return await show(
         request, "settings.html", status=status, problem=problem, channels=channels, away=away,
-        latest=latest, operators=operators.items, roles=ROLES, fleet=site.fleet, live={},
-        forms=FORMS,
+        latest=latest, operators=operators.items, roles=ROLES, forms=FORMS,
+        fleet=await site.fleet_in_force(), modes=tuple(HostMode), typed=typed or {}, live={},
     )  # fmt: skip
 
 

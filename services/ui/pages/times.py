@@ -78,6 +78,11 @@ def span_words(span: timedelta) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+def seconds_words(seconds: int) -> str:
+    """Return a number of seconds as `span_words` says it."""
+    return span_words(timedelta(seconds=seconds))
+
+
 def clock(moment: datetime, now: datetime, where: ZoneInfo) -> str:
     """Return when, as short as it is clear: `02:00`, `Tue 02:00`, `Mon 30 Nov 09:01`.
 

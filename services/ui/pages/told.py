@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.events.alert import AlertKind
+from libs.common.thresholds import Threshold, describe
 from services.ui.pages.times import clock, dated, span_words, zone_of
-from services.ui.views import HostView, Threshold
+from services.ui.views import HostView
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +63,4 @@ def _intermittent(host: HostView, kinds: frozenset[str], now: datetime) -> Told:
 
 
 def _with(text: str, threshold: Threshold) -> Told:
-    origin = "fleet default" if threshold.origin == "fleet" else "set for this host"
-    return Told(text, span_words(threshold.value), origin)
+    return Told(text, span_words(threshold.value), describe(threshold))

@@ -11,6 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from libs.common.events.alert import AlertKind
+from libs.common.events.host import HostMode
 from services.ui.pages.times import clock, since, span_since, until, zone_of
 from services.ui.views import CatchUpView, Display, HostView, JobView
 
@@ -243,6 +244,11 @@ def job_about(job: JobView) -> str:
     return "of all hosts that share the repository" if asked.get("all_hosts") else ""
 
 
+def mode_hosts(mode: str) -> str:
+    """Return the hosts of a mode: `24×7 hosts`, `intermittent hosts`."""
+    return "24×7 hosts" if mode == HostMode.ALWAYS_ON else "intermittent hosts"
+
+
 def alert_name(kind: str) -> str:
     return kind.replace("_", " ")
 
@@ -250,6 +256,7 @@ def alert_name(kind: str) -> str:
 WHAT = {
     "alert_raised": "alert", "alert_resolved": "resolved", "alert_acknowledged": "acknowledged",
     "alert_silenced": "silenced", "alert_unsilenced": "silenced no more",
+    "alert_reminded": "told again",
     "alert_held": "held back", "alert_released": "released", "alert_muted": "muted",
     "catchup_armed": "woke", "catchup_requested": "caught up", "catchup_listed": "due",
     "catchup_waits": "waits", "catchup_pair_skipped": "skipped", "catchup_finished": "caught up",

@@ -12,6 +12,7 @@ from services.ui import policy, search
 from services.ui.reads.columns import flag, moment
 from services.ui.reads.fleet import observed_since
 from services.ui.reads.paging import Slice, Source, Where, fetch_page, row, rows
+from services.ui.reads.thresholds import defaults_in_force
 from services.ui.search import HostQuery
 from services.ui.views import (
     CatchUpView,
@@ -133,7 +134,7 @@ def _views(
 ) -> list[HostView]:
     ids = [host["id"] for host in found]
     told, failed, since = _told(db, ids), _failed_runs(db, ids), observed_since(db)
-    muted = _muted(db, ids, now)
+    muted, fleet = _muted(db, ids, now), defaults_in_force(db, fleet)
     return [
         _view(
             host, now, fleet,

@@ -205,6 +205,37 @@ def test_silences_made_listed_and_ended(cli: Cli) -> None:
     assert "over" in cli.good("silence", "list", "--all")
 
 
+def test_thresholds_set_listed_and_taken_away(cli: Cli) -> None:
+    text = cli.good("threshold", "list")
+    assert "fleet" in text
+    assert "next: dormice threshold set" in text
+    said = cli.good("threshold", "set", "--tag", "paris", "--offline", "5m", "--stale", "3d")
+    assert "tag paris: offline 5m0s, stale 3d0h0m" in said
+    cli.good("threshold", "set", "--mode", "always-on", "--offline", "1h")
+    rows = json.loads(cli.good("threshold", "list", "--json"))
+    assert [(row["scope"], row["name"], row["offline"]) for row in rows[1:]] == [
+        ("mode", "always_on", "1h0m0s"), ("tag", "paris", "5m0s")
+    ]  # fmt: skip
+    assert "tag paris" in cli.good("threshold", "list")
+    assert "offline 1h0m0s (mode:always_on)" in cli.good("host", "show", "web-3")
+    assert "offline 2h0m0s (host)" in cli.good("threshold", "set", "--host", "web-3",
+                                              "--offline", "2h")  # fmt: skip
+    assert "offline 1h0m0s (mode:always_on)" in cli.good("threshold", "clear", "--host", "web-3")
+    said = cli.good("threshold", "set", "--tag", "paris", "--stale", "default")
+    assert "tag paris: offline 5m0s, stale default" in said
+    for words, why in (
+        (("--offline", "5m"), "one of --host, --tag, --mode"),
+        (("--tag", "a", "--host", "web-3", "--offline", "5m"), "one of --host, --tag, --mode"),
+        (("--tag", "a"), "--offline or --stale"),
+        (("--tag", "a", "--offline", "1m"), "at least 1m30s"),
+        (("--mode", "tired", "--stale", "3d"), "mode"),
+    ):
+        assert why in cli.bad("threshold", "set", *words)
+    cli.good("threshold", "clear", "--tag", "paris")
+    assert "tag paris has no thresholds" in cli.bad("threshold", "clear", "--tag", "paris")
+    cli.good("threshold", "clear", "--mode", "always-on")
+
+
 def test_events_from_the_bus(cli: Cli) -> None:
     text = cli.good("events", "--last", "1000")
     assert "presence.offline" in text

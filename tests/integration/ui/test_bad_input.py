@@ -61,6 +61,8 @@ POSTS: list[tuple[str, str, Any]] = [
     ("PATCH", "/hosts/{host}", {"thresholds": {"offline": "1.5s"}}),
     ("PATCH", "/hosts/{host}", {"thresholds": {"stale": "4000d"}}),
     ("PATCH", "/hosts/{host}", {"thresholds": {"other": "1d"}}),
+    ("PATCH", "/hosts/{host}", {"thresholds": {"offline": "89s"}}),
+    ("PATCH", "/hosts/{host}", {"thresholds": {"stale": "3650d"}}),
     ("PATCH", "/hosts/{host}", {"always_on": False}),
     ("POST", "/hosts/{host}/source-groups", {"name": "a", "includes": []}),
     ("POST", "/hosts/{host}/source-groups", {"name": "a", "includes": ["relative"]}),

@@ -236,3 +236,36 @@ async def test_pages_of_what_is_not_there(world: World, admin: httpx.AsyncClient
     assert "is none of online" in text_of(bad.text)
     assert (await admin.get("/", params={"cursor": "junk"})).status_code == 422
     assert (await admin.post("/alerts/nope!/resolve", data={"a": ""})).status_code == 404
+
+
+async def test_thresholds_of_tags_and_modes_are_set_and_taken_away(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id = await world.enroll("web-3")
+    await world.patch(f"/hosts/{host_id}", tags=["<paris>"])
+    form = {"tag": "<paris>", "mode": "", "offline": "5m", "stale": ""}
+    answer = await admin.post("/settings/thresholds", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/settings?said=thresholds")
+    await admin.post("/settings/thresholds", data={"mode": "intermittent", "stale": "10d"})
+    page = text_of((await admin.get("/settings?said=thresholds")).text)
+    for said in ("Thresholds saved.", "tag <paris>5 min–", "intermittent hosts–10 days"):
+        assert said in page
+    await world.hello(host_id)
+    await world.until_field(host_id, "display", "online")
+    assert "(5 min, tag <paris> · change)" in text_of((await admin.get(f"/hosts/{host_id}")).text)
+    for changed, said in (
+        ({"offline": "1m"}, "at least 1m30s"),
+        ({"offline": "5 min"}, "is not a duration"),
+        ({"offline": ""}, "which threshold"),
+        ({"mode": "always_on"}, "of a tag, or of a mode"),
+        ({"mode": "tired"}, "no such mode"),
+        ({"tag": "a,b"}, "must not contain a comma"),
+    ):
+        answer = await admin.post("/settings/thresholds", data=form | changed)
+        assert (answer.status_code, said in text_of(answer.text)) == (422, True), answer.text
+    answer = await admin.post("/settings/thresholds/clear", data={"tag": "<paris>"})
+    assert answer.status_code == 303
+    again = await admin.post("/settings/thresholds/clear", data={"tag": "<paris>"})
+    assert (again.status_code, "has no thresholds" in text_of(again.text)) == (422, True)
+    scopes = [one["scope"] for one in (await world.get("/thresholds"))["items"]]
+    assert scopes == ["fleet", "mode"]

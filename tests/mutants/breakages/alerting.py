@@ -191,10 +191,9 @@ LIFE = (
         "alerting-mode-change-raises-nothing",
         "R8",
         HOSTS,
-        "            self._conditions.end_if_too_early(tx, after)\n"
-        "        self._conditions.look(tx, after)\n",
-        "            self._conditions.end_if_too_early(tx, after)\n",
-        f"{OF_OFFLINE}::test_r5_a_longer_floor_ends_what_it_makes_too_early_and_a_shorter_one_raises",
+        "            self._change_mode(tx, after)\n",
+        "            self._change_mode(tx, after)\n            return\n",
+        f"{OF_STALE}::test_r8_turned_intermittent_raises_at_once",
     ),
     Mutant(
         "registry-same-mode-is-a-change",

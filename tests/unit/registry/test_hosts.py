@@ -77,10 +77,10 @@ def test_a_patch_changes_what_it_names() -> None:
     assert (answer.thresholds.stale_seconds, answer.thresholds.offline_seconds) == (3600, None)
     assert rig.last(HostChanged).changed == ("name", "tags", "thresholds")
     assert rig.last(HostChanged).record == answer
-    answer = rig.ask("patch_host", host_id=host_id, thresholds={"offline_seconds": 60})
-    assert (answer.thresholds.stale_seconds, answer.thresholds.offline_seconds) == (3600, 60)
+    answer = rig.ask("patch_host", host_id=host_id, thresholds={"offline_seconds": 120})
+    assert (answer.thresholds.stale_seconds, answer.thresholds.offline_seconds) == (3600, 120)
     answer = rig.ask("patch_host", host_id=host_id, thresholds={"stale_seconds": None})
-    assert (answer.thresholds.stale_seconds, answer.thresholds.offline_seconds) == (None, 60)
+    assert (answer.thresholds.stale_seconds, answer.thresholds.offline_seconds) == (None, 120)
     answer = rig.ask("patch_host", host_id=host_id, thresholds=None)
     assert answer.thresholds.offline_seconds is None
 

@@ -85,11 +85,13 @@ def test_r20_no_operator_reads_a_repository() -> None:
 def test_r20_each_verb_asks_for_its_role() -> None:
     verbs = RegistryMachine(Vault.generate()).verbs
     roles = {name: verb.role for name, verb in verbs.items()}
-    assert {name for name, role in roles.items() if role == "viewer"} == {"get_host", "list_hosts"}
+    assert {name for name, role in roles.items() if role == "viewer"} == {
+        "get_host", "list_hosts", "list_thresholds",
+    }  # fmt: skip
     assert {name for name, role in roles.items() if role == "admin"} == {
         "remove_host", "rotate_token", "enroll", "find_tokens", "repository",
     }  # fmt: skip
-    assert len(roles) == 17
+    assert len(roles) == 20
 
 
 @pytest.mark.parametrize("changes", [

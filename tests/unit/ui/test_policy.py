@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from libs.common.clock import TICK
 from libs.common.events.alert import AlertKind
-from libs.common.events.host import Schedule, Thresholds
+from libs.common.events.host import Schedule, ThresholdRules, Thresholds
 from libs.common.testing.rig import START
+from libs.common.thresholds import Origin, Threshold
 from services.ui import policy
 from services.ui.policy import HostFacts, Showing, Silence
-from services.ui.views import Display, NextAlert, Threshold
+from services.ui.views import Display, NextAlert
 from tests.unit.ui.facts import FLEET, HOME, NIGHTLY, record
 
 OFFLINE, STALE = AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE
@@ -109,9 +111,12 @@ def test_r7_an_alert_never_goes_back(present: str | None, state: str, may: bool)
 def test_thresholds_say_where_they_come_from() -> None:
     host = record(thresholds=Thresholds(offline_seconds=60))
     assert policy.thresholds_of(host, FLEET) == {
-        "offline": Threshold(timedelta(minutes=1), "host"),
-        "stale": Threshold(timedelta(days=7), "fleet"),
+        "offline": Threshold(timedelta(minutes=1), Origin.HOST),
+        "stale": Threshold(timedelta(days=7), Origin.FLEET),
     }
+    rules = ThresholdRules(tags={"paris": Thresholds(stale_seconds=3600)})
+    of_tag = policy.thresholds_of(record(tags=("paris",)), replace(FLEET, rules=rules))
+    assert of_tag["stale"] == Threshold(timedelta(hours=1), Origin.TAG, "paris")
 
 
 DAY = timedelta(days=1)
@@ -121,8 +126,6 @@ FLOOR, WEEK = timedelta(minutes=15), timedelta(days=7)
 
 
 def _but(silence: Silence, **changes: object) -> Silence:
-    from dataclasses import replace
-
     return replace(silence, **changes)
 
 
