@@ -19,6 +19,7 @@ ALERT_WORDS = {
     "agent_offline": "offline",
     "stale_schedule": "no backup",
     "pending_run_abandoned": "run abandoned",
+    "backup_not_succeeding": "no backup",
 }
 _SHAPES = {ord(one.shape): None for one in Shape if one is not Shape.NONE}
 JOB_SHAPES = {

@@ -28,6 +28,10 @@ NEVER = {
         "R6: a stale_schedule is open without an enabled schedule, or of an always-on host": """
             SELECT 1 FROM alert JOIN host USING (host_id) WHERE alert.state != 'resolved'
             AND alert.kind = 'stale_schedule' AND (host.always_on OR NOT host.has_schedule)""",
+        "R6: a backup_not_succeeding of a host without a schedule, or of an always-on one": """
+            SELECT 1 FROM alert JOIN host USING (host_id) WHERE alert.state != 'resolved'
+            AND alert.kind = 'backup_not_succeeding' AND (host.always_on OR NOT host.has_schedule)
+            """,
         "an alert of a removed host is open": """
             SELECT 1 FROM alert JOIN host USING (host_id) WHERE alert.state != 'resolved'
             AND host.removed""",

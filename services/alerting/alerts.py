@@ -49,9 +49,13 @@ SEVERITY = {
     AlertKind.PRUNE_FAILED: Severity.CRITICAL,
     AlertKind.FLEET_OUTAGE: Severity.CRITICAL,
     AlertKind.PENDING_RUN_ABANDONED: Severity.WARNING,
+    AlertKind.BACKUP_NOT_SUCCEEDING: Severity.WARNING,
 }
 
-HOLDING = frozenset({AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE, AlertKind.FLEET_OUTAGE})
+HOLDING = frozenset({
+    AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE, AlertKind.FLEET_OUTAGE,
+    AlertKind.BACKUP_NOT_SUCCEEDING,
+})  # fmt: skip
 """Conditions that last until something ends them; the others are occurrences."""
 
 

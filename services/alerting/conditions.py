@@ -7,7 +7,6 @@ its end. A look that comes too early leaves the next one behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +15,13 @@ from libs.common.durations import format_duration
 from libs.common.events.alert import Alert, AlertKind
 from libs.common.events.host import ThresholdRules
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, outage, policy, store
+from services.alerting import alerts, chances, mutes, outage, policy, store
 from services.alerting import store_alerts as rows
 from services.alerting.alerts import Finding, ResolveReason
+from services.alerting.chances import NOT_SUCCEEDING, ChanceJudge
 from services.alerting.facts import Facts
 from services.alerting.policy import HostState, OfflineVerdict, StaleVerdict, Status
+from services.alerting.settings import AlertingSettings
 from services.alerting.store import Host
 
 OFFLINE, STALE = AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE
@@ -41,7 +42,11 @@ _STALE_ENDS = {
 
 
 class Conditions(Facts):
-    """Judges `agent_offline` and `stale_schedule`."""
+    """Judges `agent_offline` and `stale_schedule`; knows of all conditions whether they hold."""
+
+    def __init__(self, settings: AlertingSettings, judge: ChanceJudge) -> None:
+        super().__init__(settings)
+        self._judge = judge
 
     # -- looking later ----------------------------------------------------------------------------
 
@@ -90,6 +95,7 @@ class Conditions(Facts):
 
     def on_expected(self, tx: Tx, host: Host) -> None:
         """Another thing is expected of a host: what is open may end, and what follows is due."""
+        chances.on_expected(tx, host)
         self.end_if_too_early(tx, host)
         self.look(tx, host)
 
@@ -115,7 +121,7 @@ class Conditions(Facts):
         if known is not None:
             _end_or_keep(tx, known, _OFFLINE_ENDS.get(verdict), verdict, rule)
         elif verdict is OfflineVerdict.DUE:
-            self._unless_muted(tx, host, OFFLINE, lambda: self._raise_offline(tx, host, state))
+            mutes.unless_muted(tx, host, OFFLINE, lambda: self._raise_offline(tx, host, state))
         elif verdict in (OfflineVerdict.TOO_EARLY, OfflineVerdict.NOT_OBSERVED):
             at = policy.next_offline_look(state, watch, tx.now)
             tx.schedule(OFFLINE, host_id, at)
@@ -171,7 +177,7 @@ class Conditions(Facts):
         elif known is not None:
             _end_or_keep(tx, known, _STALE_ENDS.get(verdict), verdict, "R6")
         elif verdict is StaleVerdict.DUE:
-            self._unless_muted(tx, host, STALE, lambda: self._raise_stale(tx, host, state))
+            mutes.unless_muted(tx, host, STALE, lambda: self._raise_stale(tx, host, state))
         else:
             threshold = self.stale_after(tx, host)
             _explain_no_alert(tx, host, STALE, verdict, "R6",
@@ -224,34 +230,19 @@ class Conditions(Facts):
 
     # -- mutes ------------------------------------------------------------------------------------
 
-    def _unless_muted(
-        self, tx: Tx, host: Host, kind: AlertKind, raise_it: Callable[[], None]
-    ) -> None:
-        until = rows.find_mute(tx, host.id, kind)
-        if until is None:
-            rows.unmute(tx, host.id, kind)
-            raise_it()
-            return
-        tx.schedule(kind, host.id, until)
-        text = (
-            "an operator resolved it and it still holds: raised again in "
-            f"{format_duration(until - tx.now)}"
-        )
-        tx.decide(host.id, "alert_muted", text, kind=kind, until=until)
-
     def mute_if_it_holds(self, tx: Tx, alert: Alert) -> datetime | None:
         """After a manual resolve: mute a condition that may still hold, and look again after it."""
         host = store.find_present(tx, alert.host_id or "")
-        if host is None or alert.kind not in (OFFLINE, STALE):
+        if host is None or not self._holds(tx, host, alert.kind):
             return None
-        if not (host.is_away if alert.kind is OFFLINE else self.is_stale(tx, host)):
-            return None
-        until = tx.now + policy.MUTED_FOR
-        rows.mute(tx, host.id, alert.kind, until)
-        tx.schedule(alert.kind, host.id, until)
-        text = f"if it still holds, it is raised again in {format_duration(until - tx.now)}"
-        tx.decide(host.id, "alert_muted", text, kind=alert.kind, until=until)
-        return until
+        return mutes.mute(tx, host.id, alert.kind)
+
+    def _holds(self, tx: Tx, host: Host, kind: AlertKind) -> bool:
+        if kind is OFFLINE:
+            return host.is_away
+        if kind is STALE:
+            return self.is_stale(tx, host)
+        return kind is NOT_SUCCEEDING and self._judge.holds(tx, host)
 
     # -- what comes next --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from libs.common.events.host import (
 )
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
-from services.alerting import alerts, outage, silences, store
+from services.alerting import alerts, chances, outage, silences, store
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
@@ -46,6 +46,7 @@ class Hosts:
         if after is None:
             return
         if before is None:
+            chances.on_expected(tx, after)
             self._conditions.look(tx, after)
             return
         _end_failures_of_gone_groups(tx, before, after)
@@ -77,6 +78,7 @@ class Hosts:
             alerts.resolve(tx, alert, ResolveReason.HOST_REMOVED)
         for kind in (OFFLINE, STALE, UNTOLD, silences.DEADLINE):
             tx.unschedule(kind, event.host_id)
+        chances.on_removed(tx, event.host_id)
         store.forget_host(tx, event.record)
 
     # -- sessions ---------------------------------------------------------------------------------
@@ -99,6 +101,7 @@ class Hosts:
         at = min(tx.time, tx.now)
         if host.status is not Status.ONLINE:
             store.begin_stretch(tx, host.id, at)
+            chances.on_online(tx, host.id, at)
         store.save_host(
             tx,
             replace(
@@ -140,6 +143,7 @@ class Hosts:
         )
         store.save_host(tx, host)
         store.end_stretch(tx, host.id, host.offline_at or noticed)
+        chances.on_offline(tx, host.id, last_seen)
         self._conditions.expect_silence(tx, host)
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
@@ -151,6 +155,7 @@ class Hosts:
         store.save_host(tx, replace(host, synced_session=event.session, synced_gate=gate))
         if host.synced_gate < gate and not host.always_on:
             tx.schedule(STALE, host.id, tx.now)
+            chances.on_synced(tx, host.id)
 
 
 def _end_failures_of_gone_groups(tx: Tx, before: Host, after: Host) -> None:

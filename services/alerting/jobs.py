@@ -23,7 +23,7 @@ from libs.common.events.job import (
     JobStatus,
 )
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, store
+from services.alerting import alerts, chances, store
 from services.alerting import store_alerts as rows
 from services.alerting.alerts import Finding, ResolveReason
 from services.alerting.conditions import STALE, Conditions
@@ -120,6 +120,7 @@ class Jobs:
         if host.last_success_at is None or success_at > host.last_success_at:
             host = replace(host, last_success_at=success_at)
             store.save_host(tx, host)
+            chances.on_success(tx, host.id, success_at)
         state = self._conditions.state(tx, host)
         if tx.now - success_at < state.stale_after:
             rows.unmute(tx, host.id, STALE)

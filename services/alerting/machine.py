@@ -44,10 +44,11 @@ from libs.common.events.host import (
 from libs.common.events.job import JobAbandoned, JobFinished, JobInterrupted
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, follow, outage, silence_requests, silences, store
+from services.alerting import alerts, chances, follow, outage, silence_requests, silences, store
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
+from services.alerting.chances import NOT_SUCCEEDING, ChanceJudge
 from services.alerting.conditions import OFFLINE, STALE, Conditions
 from services.alerting.hosts import UNTOLD, Hosts, take_record
 from services.alerting.jobs import ENDED_BY_BACKUP, Jobs
@@ -67,8 +68,9 @@ class AlertingMachine(Machine):
 
     def __init__(self, settings: AlertingSettings) -> None:
         super().__init__()
-        self._conditions = conditions = Conditions(settings)
-        watchers = Watchers(settings, conditions.expect_silences)
+        judge = ChanceJudge(settings)
+        self._conditions = conditions = Conditions(settings, judge)
+        watchers = Watchers(settings, self._on_period)
         hosts = Hosts(settings, conditions, watchers)
         jobs = Jobs(conditions)
         self.handlers = {
@@ -97,12 +99,17 @@ class AlertingMachine(Machine):
         self.deadlines = {
             OFFLINE: conditions.on_offline_due,
             STALE: conditions.on_stale_due,
+            NOT_SUCCEEDING: judge.on_due,
             UNTOLD: jobs.on_untold_due,
             outage.DEADLINE: outage.on_due,
             silences.DEADLINE: silences.on_due,
         }
         self.verbs = {**Requests(conditions).verbs, **silence_requests.VERBS}
         self.live = {"dormice-live.beat.*": watchers.on_beat}
+
+    def _on_period(self, tx: Tx, since: datetime, dark_from: datetime | None) -> None:
+        self._conditions.expect_silences(tx)
+        chances.on_period(tx, since, dark_from)
 
     # -- start ------------------------------------------------------------------------------------
 
@@ -121,6 +128,7 @@ class AlertingMachine(Machine):
             _take_backup(tx, json.loads(data))
         tx.schedule(silences.DEADLINE, silences.ALL, tx.now)
         for host in store.list_hosts(tx):
+            chances.on_expected(tx, host)
             if rows.list_open(tx, host.id):
                 self._conditions.look(tx, host)
             elif host.is_away:
@@ -163,10 +171,12 @@ def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
     store.remember_session(tx, host.id, value["session"])
     if is_online and host.status is not Status.ONLINE:
         store.begin_stretch(tx, host.id, since)
+        chances.on_online(tx, host.id, tx.now)
         alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")
         outage.on_return(tx, host.id)
     elif not is_online:
         store.end_stretch(tx, host.id, since)
+        chances.on_offline(tx, host.id, last_seen)
 
 
 def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
@@ -177,6 +187,7 @@ def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
     success_at = min(datetime.fromisoformat(value["last_success_at"]), tx.now)
     if host.last_success_at is None or success_at > host.last_success_at:
         store.save_host(tx, replace(host, last_success_at=success_at))
+        chances.on_success(tx, host.id, success_at)
     for kind in ENDED_BY_BACKUP:
         alert = rows.find_open(tx, host.id, kind, value["source_group_id"])
         if alert is not None and alert.last_seen_at < success_at:

@@ -21,6 +21,8 @@ from libs.common.durations import format_duration
 
 REPORTS_AWAITED_FOR = timedelta(hours=24)
 MUTED_FOR = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(seconds=1)
+"""After a look that came too early: the next is not in the same moment."""
 
 
 class Status(StrEnum):

@@ -34,10 +34,14 @@ class Beat(BaseModel):
     since: AwareDatetime
 
 
+OnPeriod = Callable[[Tx, datetime, datetime | None], None]
+"""(tx, since, dark_from): somebody listens since, nobody had from `dark_from` on, if known."""
+
+
 class Watchers:
     """Handlers for what is heard of, and from, gateways."""
 
-    def __init__(self, settings: AlertingSettings, on_period: Callable[[Tx], None]) -> None:
+    def __init__(self, settings: AlertingSettings, on_period: OnPeriod) -> None:
         """`on_period` is called when a new period of listening has begun."""
         self._settings = settings
         self._on_period = on_period
@@ -89,7 +93,7 @@ class Watchers:
             FLEET, "listening_began", "somebody listens again: silence counts from here",
             rule="R10", since=since, dark_from=dark_from, long_blackout=long,
         )  # fmt: skip
-        self._on_period(tx)
+        self._on_period(tx, since, dark_from)
 
     def on_stopped(self, tx: Tx, event: GatewayStopped) -> None:
         """Idempotent: one that is not listening, or listens again since later, stays as it is."""

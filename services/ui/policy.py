@@ -112,7 +112,7 @@ class Showing(Enum):
     HOST_GONE = "its host left the fleet"
     MAY_SLEEP = "agent_offline of a host that is intermittent by now (R4)"
     IS_BACK = "agent_offline of a host that is online by now (R5)"
-    ALWAYS_ON = "stale_schedule of a host that is always-on by now (R6)"
+    ALWAYS_ON = "missing backups of a host that is always-on by now (R6)"
     BACKED_UP = "a backup succeeded after it was raised (R9)"
 
 
@@ -124,6 +124,10 @@ class HostFacts:
     status: str
     removed: bool
     last_success_at: datetime | None
+
+
+_OF_INTERMITTENT = frozenset({AlertKind.STALE_SCHEDULE, AlertKind.BACKUP_NOT_SUCCEEDING})
+_ENDED_BY_BACKUP = _OF_INTERMITTENT | {AlertKind.BACKUP_FAILED}
 
 
 def assess_showing(kind: str, raised_at: datetime, host: HostFacts | None) -> Showing:
@@ -139,15 +143,18 @@ def assess_showing(kind: str, raised_at: datetime, host: HostFacts | None) -> Sh
         if not host.always_on:
             return Showing.MAY_SLEEP
         return Showing.IS_BACK if host.status == "online" else Showing.SHOWN
-    if kind == AlertKind.STALE_SCHEDULE and host.always_on:
+    if kind in _OF_INTERMITTENT and host.always_on:
         return Showing.ALWAYS_ON
-    if kind in (AlertKind.STALE_SCHEDULE, AlertKind.BACKUP_FAILED):
+    if kind in _ENDED_BY_BACKUP:
         done = host.last_success_at
         return Showing.BACKED_UP if done is not None and done > raised_at else Showing.SHOWN
     return Showing.SHOWN
 
 
-HOLDING = frozenset({AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE, AlertKind.FLEET_OUTAGE})
+HOLDING = frozenset({
+    AlertKind.AGENT_OFFLINE, AlertKind.STALE_SCHEDULE, AlertKind.FLEET_OUTAGE,
+    AlertKind.BACKUP_NOT_SUCCEEDING,
+})  # fmt: skip
 """Kinds that are conditions: while open they hold, so `last_seen_at` is now."""
 
 STATE_ORDER = ("open", "acknowledged", "resolved")

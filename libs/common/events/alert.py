@@ -19,6 +19,7 @@ class AlertKind(StrEnum):
     PRUNE_FAILED = "prune_failed"
     FLEET_OUTAGE = "fleet_outage"
     PENDING_RUN_ABANDONED = "pending_run_abandoned"
+    BACKUP_NOT_SUCCEEDING = "backup_not_succeeding"
 
 
 class Severity(StrEnum):
