@@ -17,8 +17,8 @@ from pydantic import (
 
 from libs.common.durations import parse_duration
 from libs.common.events.alert import AlertKind
-from libs.common.events.job import JobKind
 from libs.common.events.host import HostMode
+from libs.common.events.job import JobKind
 from services.ui.api.reading import Body
 
 
