@@ -98,7 +98,7 @@ class Hosts:
             self._go_online(tx, host, event)
 
     def _go_online(self, tx: Tx, host: Host, event: AgentHello) -> None:
-        at = min(tx.time, tx.now)
+        at = tx.time
         if host.status is not Status.ONLINE:
             store.begin_stretch(tx, host.id, at)
             chances.on_online(tx, host.id, at)
@@ -125,7 +125,7 @@ class Hosts:
         host = store.find_present(tx, event.host_id)
         if host is None or host.session != event.session:
             return
-        noticed = min(tx.time, tx.now)
+        noticed = tx.time
         last_seen = min(event.last_seen, noticed)
         if host.status is Status.OFFLINE:
             # A gateway that is back may know better than presence did when it took it for lost.

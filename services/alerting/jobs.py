@@ -113,7 +113,7 @@ class Jobs:
             rows.drop_untold(tx, host.id, told, key)
             reason = ResolveReason.BACKUP_SUCCEEDED
             alerts.resolve_open(tx, host.id, told, reason, key=key, rule="R9")
-        self._freshen(tx, host, min(event.finished_at, tx.time, tx.now))
+        self._freshen(tx, host, min(event.finished_at, tx.time))
 
     def _freshen(self, tx: Tx, host: Host, success_at: datetime) -> None:
         """The host has a backup of `success_at`. One that is old itself ends no staleness (R6)."""
@@ -152,7 +152,7 @@ class Jobs:
             "schedule_id": event.schedule_id,
             "fire_time": to_rfc3339(event.fire_time) if event.fire_time else None,
             "attempt": event.attempt,
-            "happened_at": to_rfc3339(min(tx.time, tx.now)),
+            "happened_at": to_rfc3339(tx.time),
         }
         key = event.source_group_id or ""
         rows.save_untold(tx, Untold(host.id, kind, key, message, facts))

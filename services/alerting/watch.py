@@ -122,7 +122,7 @@ class Watchers:
     def on_heard(self, tx: Tx, gateway: str) -> None:
         """A gateway said something in the log: it listens, whatever was thought of it."""
         known = store.find_gateway(tx, gateway)
-        heard_at = min(tx.time, tx.now)
+        heard_at = tx.time
         if known is None or known.state is not GatewayState.LISTENING:
             self.on_listening(tx, GatewayListening(gateway=gateway, since=heard_at))
         elif heard_at > known.heard_at:

@@ -29,7 +29,7 @@ def on_fired(tx: Tx, event: AgentScheduleFired) -> None:
         event.schedule_id,
         event.source_group_id,
         fire_time=event.fire_time,
-        received_at=event.received_at,
+        received_at=min(event.received_at, tx.time),
     )
     if verdict is FireVerdict.FUTURE:
         _decide(tx, fire, "fire_refused", verdict.value)

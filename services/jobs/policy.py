@@ -95,15 +95,12 @@ def is_wanted(record: HostRecord, schedule_id: str | None, group_id: str | None)
 # -- ends ------------------------------------------------------------------------------------------
 
 
-def bounded_end(
-    at: datetime, *, received_at: datetime, dispatched_at: datetime | None, now: datetime
-) -> datetime:
-    """Return a reported time as far as we believe it: nothing later than its receipt, nor than now
-    (the clock of the gateway that received it may be ahead), and for a run sent live nothing before
-    it was accepted (DESIGN section 6)."""
+def bounded_end(at: datetime, *, received_at: datetime, dispatched_at: datetime | None) -> datetime:
+    """Return a reported time as far as we believe it: nothing later than its receipt, and for a run
+    sent live nothing before it was accepted (DESIGN section 6)."""
     if dispatched_at is not None:
         at = max(at, dispatched_at)
-    return min(at, received_at, now)
+    return min(at, received_at)
 
 
 class Next(Enum):

@@ -80,7 +80,7 @@ def on_started(tx: Tx, event: AgentJobStarted) -> None:
         return
     job = _accept_by_report(tx, job, event)
     at = policy.bounded_end(
-        event.at, received_at=event.received_at, dispatched_at=job.dispatched_at, now=tx.now
+        event.at, received_at=min(event.received_at, tx.time), dispatched_at=job.dispatched_at
     )
     stop_sending(tx, job.job_id)
     changes = {"at_agent": True, "start_reported": True, "started_at": at, "wants_hold": False}
@@ -115,7 +115,7 @@ def on_finished(tx: Tx, event: AgentJobFinished) -> None:
         return
     job = _accept_by_report(tx, job, event)
     at = policy.bounded_end(
-        event.at, received_at=event.received_at, dispatched_at=job.dispatched_at, now=tx.now
+        event.at, received_at=min(event.received_at, tx.time), dispatched_at=job.dispatched_at
     )
     if event.log_tail:
         logs.add_tail(tx, job.job_id, event.log_tail)

@@ -115,7 +115,7 @@ class Gateways:
         """A hello came through a gateway: it listens, whatever was thought of it."""
         known = timeline.find_gateway(tx, gateway)
         if known is None or known.state is not GatewayState.LISTENING:
-            self.on_listening(tx, GatewayListening(gateway=gateway, since=min(tx.time, tx.now)))
+            self.on_listening(tx, GatewayListening(gateway=gateway, since=tx.time))
 
     def expect(self, tx: Tx, gateway: str) -> None:
         """A host of our bucket is at a gateway that our new file does not know: await its beat."""

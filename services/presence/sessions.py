@@ -58,7 +58,7 @@ class Sessions:
         self._go_online(tx, host, event)
 
     def _go_online(self, tx: Tx, host: Host, event: AgentHello) -> None:
-        at = min(tx.time, tx.now)
+        at = tx.time
         was_online = host.status is Status.ONLINE
         host = replace(
             host,
@@ -102,10 +102,10 @@ class Sessions:
             self._go_offline(tx, host, event)
         elif host.last_seen is not None and event.last_seen > host.last_seen:
             # The gateway, back again, knows better than we did when we counted it as lost.
-            self.put(tx, replace(host, last_seen=min(event.last_seen, tx.time, tx.now)))
+            self.put(tx, replace(host, last_seen=min(event.last_seen, tx.time)))
 
     def _go_offline(self, tx: Tx, host: Host, event: AgentOffline) -> None:
-        noticed = min(tx.time, tx.now)
+        noticed = tx.time
         last_seen = min(event.last_seen, noticed)
         assert host.since is not None
         since = policy.offline_since(

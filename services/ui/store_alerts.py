@@ -53,7 +53,7 @@ def see_again(tx: Tx, event: JobEvent, kind: str) -> None:
     seen = tx.db.execute(
         "UPDATE alert SET last_seen_at = max(last_seen_at, ?) WHERE host_id = ? AND kind = ? "
         "AND dedup_key = ? AND state <> 'resolved' RETURNING id",
-        (to_micros(min(tx.time, tx.now)), event.host_id, kind, event.source_group_id or ""),
+        (to_micros(tx.time), event.host_id, kind, event.source_group_id or ""),
     )
     for (alert_id,) in seen.fetchall():
         tx.signal("alert", alert_id)

@@ -192,7 +192,8 @@ class Core:
             return
         handler = self.machine.handlers.get(type(envelope.event))
         if handler is not None:
-            tx.seq, tx.time, tx.event_id = message.seq, envelope.time, envelope.id
+            tx.seq, tx.event_id = message.seq, envelope.id
+            tx.time = min(envelope.time, tx.now)  # Its sender's clock may be ahead of ours.
             handler(tx, envelope.event)
             tx.seq, tx.time, tx.event_id = 0, tx.now, ""
 

@@ -37,8 +37,9 @@ class OutboxRow:
 class Tx:
     """One transaction of one service. Everything here takes effect with the commit, or not at all.
 
-    `now` is the moment of the pass. `time` is when the event being applied was published (`now`
-    outside of an event), `seq` its place in the log, `event_id` its id (empty outside).
+    `now` is the moment of the pass. `time` is when the event being applied was published, but never
+    later than `now`, which it is outside of an event; `seq` is the event's place in the log,
+    `event_id` its id (empty outside).
     """
 
     def __init__(

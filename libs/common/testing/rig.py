@@ -67,11 +67,16 @@ class Fleet:
         self.cores[service].start_at(position, buckets, self.now, again=True)
         self.restart(service)
 
-    def publish(self, *events: Event, source: str = "dormice/test") -> None:
-        """Append events as another service would, and let every machine apply them."""
+    def publish(
+        self, *events: Event, source: str = "dormice/test", ahead: timedelta = timedelta()
+    ) -> None:
+        """Append events as another service would, and let every machine apply them.
+
+        `ahead`: how fast that service's clock is.
+        """
         for event in events:
             event_id = self._ids.next(self.now)
-            data = encode(event, event_id=event_id, source=source, time=self.now)
+            data = encode(event, event_id=event_id, source=source, time=self.now + ahead)
             self._append(event_id, event.subject(), data)
         self.settle()
 

@@ -16,6 +16,15 @@ OF_FOLLOW = "unit/loop/test_follow.py"
 
 ONE_TRANSACTION = (
     Mutant(
+        "loop-believes-a-fast-clock",
+        "R3 R9 R11",
+        CORE,
+        "            tx.time = min(envelope.time, tx.now)",
+        "            tx.time = envelope.time",
+        "unit/catchup/test_machine.py::test_r11_the_settle_begins_when_we_heard_of_it_however_fast_"
+        "the_gateways_clock_is",
+    ),
+    Mutant(
         "loop-position-in-a-transaction-of-its-own",
         "one-transaction R18",
         CORE,

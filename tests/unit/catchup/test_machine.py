@@ -544,3 +544,10 @@ def test_r12_a_failure_that_a_later_arm_waited_for_keeps_it_waiting_no_longer() 
     fleet.advance(SETTLE * 2)
     fleet.publish(finished(fleet, first, status=JobStatus.FAILED, last=False))
     assert fleet.last(CatchupRequested).arm_id == "S2"
+
+
+def test_r11_the_settle_begins_when_we_heard_of_it_however_fast_the_gateways_clock_is() -> None:
+    fleet = rig()
+    enroll(fleet)
+    fleet.publish(hello(), synced(), ahead=timedelta(hours=1))
+    assert fleet.last(CatchupArmed).due_at == START + SETTLE

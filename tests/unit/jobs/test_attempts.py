@@ -392,6 +392,15 @@ def test_a_live_end_lies_within_dispatch_and_receipt(
     assert world.last(JobFinished).finished_at == NINE + believed
 
 
+def test_no_end_lies_in_the_future_however_fast_the_gateways_clock_is() -> None:
+    """Else a failure after it would count as older than this success (R9)."""
+    world, fast = running_world(), timedelta(hours=1)
+    end = world.finished(FIRST, at=world.now + fast)
+    late = end.model_copy(update={"received_at": world.now + fast})
+    world.publish(late, ahead=fast)
+    assert world.job(FIRST)["finished_at"] == to_rfc3339(world.now)
+
+
 def test_an_end_that_was_kept_counts_when_it_was() -> None:
     world = running_world()
     world.offline()

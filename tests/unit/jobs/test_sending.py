@@ -373,7 +373,8 @@ def test_r15_a_fire_whose_run_the_hello_listed_is_that_run(late: timedelta) -> N
 def test_a_fire_is_late_after_60_s(age: timedelta, pending: bool) -> None:
     world = World()
     world.connect()
-    world.fire(received=NINE + age)
+    world.advance(age)
+    world.fire(NINE)
     assert [event.pending for event in world.of(JobRequested)] == [pending]
 
 
