@@ -42,6 +42,7 @@ def job_table(now: datetime) -> Table:
         Column("CREATED", lambda job: _ago(job["created_at"], now), keep=6),
         Column("TOOK", lambda job: lasted(moment(job["started_at"]), moment(job["finished_at"])),
                keep=5),
+        Column("PROGRESS", words.job_progress, keep=2, wide=True),
         Column("ERROR", lambda job: job["error"] or "", keep=2, least=10),
         Column("GROUP", lambda job: job["source_group_id"] or "", keep=1, wide=True),
         Column("ID", lambda job: short(job["id"]), keep=9),
@@ -100,7 +101,7 @@ def wait_for_end(ask: Ask, job_id: str) -> Row:
     before = ""
     while True:
         job: Row = ask.client.get(f"/jobs/{job_id}")
-        state = words.job_state(job)[2:]
+        state = " ".join((words.job_state(job)[2:], words.job_progress(job))).rstrip()
         if state != before and not ask.as_json:
             warn(f"  {state}")
             before = state

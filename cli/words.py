@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -163,6 +164,16 @@ def job_state(job: Row) -> str:
     if job["status"] == "running" and job["percent"] is not None:
         word = f"running {min(max(int(job['percent']), 0), 100)} %"
     return JOB_SHAPES.get(job["status"], Shape.NONE).beside(word)
+
+
+def job_progress(job: Row) -> str:
+    """Return how far a running job is: `1.2 MiB of 3.4 MiB, 120 files, 2 min left`."""
+    if job["status"] != "running" or job.get("bytes_done") is None:
+        return ""
+    total = f" of {size(job['bytes_total'])}" if job["bytes_total"] else ""
+    files = f", {job['files_done']} files" if job["files_done"] is not None else ""
+    left = f", {math.ceil(job['seconds_left'] / 60)} min left" if job["seconds_left"] else ""
+    return size(job["bytes_done"]) + total + files + left
 
 
 def alert_state(alert: Row) -> str:

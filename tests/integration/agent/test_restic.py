@@ -234,6 +234,10 @@ async def test_secrets_are_nowhere(rig: Rig, tmp_path: Path) -> None:
     async with rig.process(restic=str(spy), log_level="debug") as process:
         line = await rig.ready(rig.config(repository=repository))
         await run_to_its_end(line, manual())
+        for kind in ("init", "check", "snapshots", "unlock", "restore", "prune"):
+            arguments = {"snapshot": "latest", "target": str(tmp_path / "back")}
+            run = manual(kind, kind=kind, source_group_id=None, arguments=arguments)
+            assert (await run_to_its_end(line, run)).status is RunStatus.SUCCEEDED, kind
         wrong = RepositoryConfig(url=str(rig.repository), password="wrong-canary-1")
         await line.send(rig.config(2, repository=wrong))
         await run_to_its_end(line, manual("job-2"))
@@ -250,7 +254,8 @@ async def test_secrets_are_nowhere(rig: Rig, tmp_path: Path) -> None:
         for secret in (PASSWORD, "wrong-canary", "canary-1234", "agent-token-canary", key):
             assert secret not in text, where
     told_to_restic = seen.read_text()
-    assert "backup" in told_to_restic
+    for command in ("backup", "check", "snapshots", "unlock", "restore", "prune"):
+        assert command in told_to_restic
     assert key in told_to_restic  # Cloud keys: restic's own environment is their place.
     for secret in (PASSWORD, "wrong-canary", "canary-1234", "agent-token-canary"):
         assert secret not in told_to_restic

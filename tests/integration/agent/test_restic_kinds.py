@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from libs.common.protocol import (
     Cancel,
     JobDeclined,
     JobFinished,
+    JobLog,
+    JobProgress,
     JobStarted,
     RepositoryConfig,
     Run,
@@ -263,8 +268,33 @@ async def test_a_kind_that_needs_a_source_group_is_declined_without(rig: Rig, ki
         assert (await line.expect(JobDeclined)).reason == "unknown_group"
 
 
-async def test_a_full_disk_is_said_plainly(rig: Rig, tmp_path: Path) -> None:
-    """A disk that is full while restic writes is played: its own words, as it says them."""
+@pytest.fixture
+def small_disk(rig: Rig) -> Iterator[Path]:
+    """The repository's disk has 3 MiB; mounting takes root."""
+    rig.repository.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(rig.repository)]
+    subprocess.run(mount, check=True)
+    yield rig.repository
+    subprocess.run(["umount", "--lazy", str(rig.repository)], check=True)
+
+
+async def test_a_full_disk_is_said_plainly(rig: Rig, small_disk: Path) -> None:
+    async with rig.agent():
+        jobs = Jobs(await rig.ready())
+        ended(await jobs.do("init"))
+        (small_disk / "ballast").write_bytes(os.urandom(2_800_000))
+        (rig.source / "much").write_bytes(os.urandom(1_000_000))
+        await jobs.line.send(Run(job_id="b", source_group_id="group-1", config_version=1))
+        await jobs.line.expect(JobLog, lambda one: "no space left" in one.text)
+        await jobs.line.send(Cancel(job_id="b"))  # restic itself tries for 15 minutes.
+        done = await jobs.line.expect(JobFinished, lambda one: one.job_id == "b")
+        assert done.status is RunStatus.CANCELLED
+        (small_disk / "ballast").unlink()
+        await jobs.back_up()
+
+
+async def test_a_full_disk_is_the_reason_that_is_told(rig: Rig, tmp_path: Path) -> None:
+    """restic's last words about a full disk, which it says after a quarter of an hour."""
     full = tmp_path / "restic"
     full.write_text(
         "#!/bin/sh\n"
@@ -279,3 +309,22 @@ async def test_a_full_disk_is_said_plainly(rig: Rig, tmp_path: Path) -> None:
         done = ended(await jobs.do(source_group_id="group-1"), RunStatus.FAILED)
     assert done.error is not None
     assert done.error.startswith("no space left: ")
+
+
+async def test_a_restic_that_is_killed_is_told_as_such(rig: Rig, tmp_path: Path) -> None:
+    """The system ends it when memory is short; the agent goes on."""
+    slow = tmp_path / "restic"
+    slow.write_text('#!/bin/sh\nexec restic --limit-upload 64 "$@"\n')
+    slow.chmod(0o755)
+    async with rig.agent(restic=str(slow)):
+        jobs = Jobs(await rig.ready())
+        ended(await jobs.do("init"))
+        (rig.source / "much").write_bytes(os.urandom(4_000_000))
+        await jobs.line.send(Run(job_id="b", source_group_id="group-1", config_version=1))
+        await jobs.line.expect(JobProgress, lambda one: one.job_id == "b")
+        pid = int((rig.state / "program").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        done = await jobs.line.expect(JobFinished, lambda one: one.job_id == "b")
+    assert (done.status, done.error) == (
+        RunStatus.FAILED, "restic was ended by signal SIGKILL",
+    )  # fmt: skip

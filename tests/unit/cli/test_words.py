@@ -161,3 +161,24 @@ def test_r20_a_bus_is_shown_without_its_password() -> None:
     source = Source("nats://reader:secret@bus:4222")
     assert source.shown == "bus:4222"
     assert (source.name, source.stream, source.inbox) == ("reader", "ALERTS", "_INBOX")
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({"status": "running", "bytes_done": None}, ""),
+        ({"status": "succeeded", "bytes_done": 5}, ""),
+        (
+            {"status": "running", "bytes_done": 2048, "bytes_total": 4096, "files_done": 3,
+             "seconds_left": 61},
+            "2.0 KiB of 4.0 KiB, 3 files, 2 min left",
+        ),
+        (
+            {"status": "running", "bytes_done": 2048, "bytes_total": None, "files_done": None,
+             "seconds_left": None},
+            "2.0 KiB",
+        ),
+    ],
+)  # fmt: skip
+def test_job_progress(job: dict[str, Any], said: str) -> None:
+    assert words.job_progress(job) == said
