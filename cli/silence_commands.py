@@ -29,6 +29,14 @@ def add_silence(  # noqa: PLR0913  # Typer: one parameter for each option.
     ends_at: Annotated[
         str | None, typer.Option("--to", metavar="WHEN", help="Until when, instead of --for.")
     ] = None,
+    weekly: Annotated[
+        str | None,
+        typer.Option("--weekly", metavar="TIMES", help='Only then: "sat,sun 22:00-06:00".'),
+    ] = None,
+    zone: Annotated[str, typer.Option("--zone", help="Whose clock --weekly means.")] = "UTC",
+    until_ended: Annotated[
+        bool, typer.Option("--until-ended", help="With --weekly: until somebody ends it.")
+    ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; others see it.")] = "",
 ) -> None:
     """Have nobody told of some alerts for a while.
@@ -41,10 +49,14 @@ def add_silence(  # noqa: PLR0913  # Typer: one parameter for each option.
       dormice silence add --host web-3 --for 3h --reason "new disks"
       dormice silence add --tag lab --from 2026-11-23T22:00 --to 2026-11-24T06:00
       dormice silence add --kind stale_schedule --for 14d
+      dormice silence add --tag prod --weekly "sun 02:00-04:00" --zone Europe/Berlin --until-ended
     """
     from cli.silences import NewSilence, create_silence
 
-    create_silence(ask, NewSilence(host, tag, kind, lasts, begins_at, ends_at, reason))
+    wanted = NewSilence(
+        host, tag, kind, lasts, begins_at, ends_at, reason, weekly, zone, until_ended
+    )
+    create_silence(ask, wanted)
 
 
 @silence_app.command("list")

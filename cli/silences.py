@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cli.client import Client
 from cli.finding import find_by_id, find_host, host_names, short
@@ -14,10 +15,11 @@ from cli.terminal import Shape
 from cli.times import day_and_clock, local_clock, moment
 from libs.common.clock import SystemClock
 from libs.common.errors import BadInput
+from libs.common.weekly import Weekly, describe, parse_weekly
 
 FIELDS = (
     "id", "state", "host_id", "tag", "kind", "from", "to", "reason", "created_at", "created_by",
-    "ended_at", "ended_by",
+    "ended_at", "ended_by", "weekly",
 )  # fmt: skip
 MOST = 500
 
@@ -33,6 +35,9 @@ class NewSilence:
     begins_at: str | None
     ends_at: str | None
     reason: str
+    weekly: str | None = None
+    zone: str = "UTC"
+    until_ended: bool = False
 
 
 def create_silence(ask: Ask, wanted: NewSilence) -> None:
@@ -45,15 +50,34 @@ def create_silence(ask: Ask, wanted: NewSilence) -> None:
         "from": _written(wanted.begins_at),
         "to": _written(wanted.ends_at),
         "reason": wanted.reason or None,
+        "weekly": _weekly(wanted),
+        "until_ended": wanted.until_ended or None,
     }
     sent = {name: value for name, value in body.items() if value is not None}
     made = ask.client.post("/silences", sent)
     names = _names(ask.client, [made])
-    end = day_and_clock(datetime.fromisoformat(made["to"]))
+    end = day_and_clock(datetime.fromisoformat(made["to"])) if made["to"] else "it is ended"
     begin = datetime.fromisoformat(made["from"])
-    begun = "" if made["state"] == "active" else f"from {day_and_clock(begin)} "
-    said = f"silenced: {whom(made, names)}, {begun}until {end}"
+    is_ahead = made["state"] != "active" and not made["weekly"]
+    begun = f"from {day_and_clock(begin)} " if is_ahead else ""
+    said = f"silenced: {whom(made, names)}, {begun}{_when(made)}until {end}"
     ask.out.result(made, said, f"dormice silence end {short(made['id'])}")
+
+
+def _weekly(wanted: NewSilence) -> dict[str, Any] | None:
+    """Raises: BadInput."""
+    if wanted.weekly is None:
+        return None
+    try:
+        return parse_weekly(wanted.weekly, wanted.zone).body()
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def _when(silence: Row) -> str:
+    """`daily 01:00–02:00 UTC, `, or nothing for a silence that is not weekly."""
+    weekly = silence["weekly"]
+    return f"{describe(Weekly.model_validate(weekly))}, " if weekly else ""
 
 
 def _written(text: str | None) -> str | None:
@@ -91,13 +115,14 @@ def _names(client: Client, rows: list[Row]) -> dict[str, str]:
 def silence_table(names: dict[str, str], now: datetime) -> Table:
     def end(silence: Row) -> str:
         at = moment(silence["ended_at"] or silence["to"])
-        return local_clock(at, now) if at else "-"
+        return local_clock(at, now) if at else "until ended"
 
     columns = (
         Column("STATE", lambda silence: Shape.NONE.beside(silence["state"])),
         Column("WHOM", lambda silence: whom(silence, names), keep=8, least=12),
         Column("FROM", lambda one: local_clock(datetime.fromisoformat(one["from"]), now), keep=5),
         Column("TO", end, keep=7),
+        Column("WEEKLY", lambda silence: _when(silence).rstrip(", ") or "-", keep=3, least=12),
         Column("REASON", lambda silence: str(silence["reason"]), keep=4, least=12),
         Column("BY", lambda silence: str(silence["created_by"]), keep=2),
         Column("ENDED BY", lambda silence: silence["ended_by"] or "-", keep=1, wide=True),

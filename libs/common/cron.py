@@ -33,8 +33,8 @@ from libs.common.cron_syntax import BadCron, read
 from libs.common.errors import BadInput
 
 __all__ = [
-    "BadCron", "UnknownZone", "count_fires", "fires_between", "is_overdue", "is_valid", "next_fire",
-    "previous_fire", "validate", "zone",
+    "BadCron", "UnknownZone", "count_fires", "fires_between", "is_overdue", "is_valid", "moment_of",
+    "next_fire", "previous_fire", "validate", "zone",
 ]  # fmt: skip
 
 MINUTE = timedelta(minutes=1)
@@ -86,6 +86,14 @@ def next_fire(expression: str, after: datetime, zone: ZoneInfo) -> datetime | No
 def previous_fire(expression: str, not_after: datetime, zone: ZoneInfo) -> datetime | None:
     """Return the latest fire that is not after `not_after`, in UTC, or None. Raises BadCron."""
     return _previous_fire(expression, _minute_of(not_after), zone)
+
+
+def moment_of(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return when a clock in `zone` shows the local time `wall`, which has no zone, in UTC.
+
+    Shown twice: the first time. Never shown: the first moment after the gap.
+    """
+    return _fixed_moment(wall, zone)
 
 
 def is_overdue(

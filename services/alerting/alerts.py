@@ -34,7 +34,7 @@ from libs.common.events.host import Actor
 from libs.common.loop.tx import Tx
 from services.alerting import coverage
 from services.alerting import store_alerts as store
-from services.alerting.policy_silence import Silence
+from services.alerting.policy_silence import Silence, covers_until
 
 log = structlog.get_logger()
 BUCKET = "alerts"
@@ -96,7 +96,7 @@ def raise_alert(tx: Tx, finding: Finding) -> Alert:
     known = store.find_open(tx, finding.host_id, finding.kind, finding.dedup_key)
     if known is not None:
         return _see_again(tx, known, finding)
-    cover = coverage.find_cover(tx, finding.kind, finding.host_id)
+    cover = coverage.find_cover(tx, finding)
     alert = Alert(
         id=tx.new_id(),
         host_id=finding.host_id,
@@ -220,11 +220,12 @@ def change_silenced(tx: Tx, alert: Alert, cover: Silence | None) -> None:
 
 
 def _explain_cover(tx: Tx, alert: Alert, cover: Silence) -> None:
+    until = covers_until(cover, tx.now)
     text = (
         f"{alert.kind} is silenced ({coverage.describe(cover.scope)}): nobody is told before "
-        f"{to_rfc3339(cover.span.ends_at)}"
+        f"{to_rfc3339(until)}"
     )
-    _decide(tx, alert, "alert_silenced", text, "", silence_id=cover.id, until=cover.span.ends_at)
+    _decide(tx, alert, "alert_silenced", text, "", silence_id=cover.id, until=until)
 
 
 def seen_at(tx: Tx, alert: Alert) -> Any:

@@ -1,7 +1,8 @@
 """The part of alerting's machine that sees when many hosts went away together.
 
 A short break of the network tells nobody, a long one tells once: while a `fleet_outage` is open,
-the single alerts of its hosts exist, but are held back.
+the single alerts of its hosts exist, but are held back. One of a site (a tag `site:…`) is a
+`fleet_outage` too, with the tag as its dedup key.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from libs.common.loop.tx import Tx
 from services.alerting import alerts, policy_outage, store
 from services.alerting import store_alerts as rows
 from services.alerting.alerts import FLEET, Finding, ResolveReason
-from services.alerting.policy_outage import Outage, OutageVerdict, ReleaseVerdict
+from services.alerting.policy_outage import Departure, Outage, ReleaseVerdict
 from services.alerting.store import Host
 from services.alerting.store_alerts import OutageRow
 
@@ -33,32 +34,47 @@ def find_holder(tx: Tx, host: Host) -> str | None:
         return member_of
     if host.offline_at is None:
         return None
-    window = policy_outage.WINDOW
-    not_counted = frozenset(str(reason) for reason in policy_outage.NOT_COUNTED)
-    since, until = host.offline_at - window, host.offline_at + window
-    gone = store.list_gone(tx, since, until, not_counted)
-    were_online = store.count_online_between(tx, since, host.offline_at)
-    verdict = policy_outage.assess_outage(host.offline_reason, len(gone), were_online)
-    if verdict is OutageVerdict.MASS:
-        return _raise(tx, gone, were_online)
-    tx.decide(host.id, "no_outage", verdict.value, gone=len(gone), were_online=were_online)
+    whole = _look(tx, host, host.offline_at)
+    found = [whole, *(_look(tx, host, host.offline_at, site) for site in _sites(host))]
+    mass = policy_outage.choose(found)
+    if mass is not None:
+        return _raise(tx, mass)
+    tx.decide(host.id, "no_outage", whole.verdict.value, gone=len(whole.gone),
+              were_online=whole.were_online)  # fmt: skip
     return None
 
 
-def _raise(tx: Tx, gone: list[str], were_online: int) -> str:
+def _sites(host: Host) -> list[str]:
+    return [tag for tag in host.tags if tag.startswith(policy_outage.SITE)]
+
+
+def _look(tx: Tx, host: Host, offline_at: datetime, site: str = "") -> Departure:
+    """Return who left together with `host`, of the fleet or of one site."""
+    since, until = offline_at - policy_outage.WINDOW, offline_at + policy_outage.WINDOW
+    not_counted = frozenset(str(reason) for reason in policy_outage.NOT_COUNTED)
+    gone = store.list_gone(tx, since, until, not_counted, site)
+    were_online = store.count_online_between(tx, since, offline_at, site)
+    verdict = policy_outage.assess_outage(host.offline_reason, len(gone), were_online)
+    return Departure(site, tuple(gone), were_online, verdict)
+
+
+def _raise(tx: Tx, mass: Departure) -> str:
+    """Hold back all who left together, but for those whom another mass outage has already."""
+    members = [one for one in mass.gone if rows.find_outage_of(tx, one) is None]
     alert = alerts.raise_alert(
         tx,
         Finding(
             kind=AlertKind.FLEET_OUTAGE,
-            message=policy_outage.outage_message(len(gone), were_online),
+            message=policy_outage.outage_message(mass),
             rule="R5",
             host_name=FLEET,
-            facts={"hosts": gone, "were_online": were_online},
+            dedup_key=mass.site,
+            facts={"hosts": members, "were_online": mass.were_online, "site": mass.site or None},
         ),
     )
     if rows.find_outage(tx, alert.id) is None:
         restore(tx, alert)
-    rows.add_members(tx, alert.id, gone)
+    rows.add_members(tx, alert.id, members)
     return alert.id
 
 

@@ -6,6 +6,7 @@ fleet_outage ──all back │ few away and no return for 60 s │ 1 h──▶
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -19,6 +20,8 @@ AT_LEAST_PERCENT = 30
 FEW_PERCENT = 10
 QUIET_FOR = timedelta(seconds=60)
 LONGEST = timedelta(hours=1)
+SITE = "site:"
+"""A tag that begins so says where a host stands: its hosts may lose their network together."""
 NOT_COUNTED = frozenset({OfflineReason.SLEEP, OfflineReason.GATEWAY_LOST})
 """Ends of sessions that say nothing about the network of a site."""
 
@@ -45,6 +48,25 @@ def assess_outage(reason: OfflineReason | None, gone: int, were_online: int) -> 
     if gone * 100 < were_online * AT_LEAST_PERCENT:
         return OutageVerdict.SMALL_SHARE
     return OutageVerdict.MASS
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Who left together: of the fleet (`site` empty), or of the hosts with one `site:…` tag."""
+
+    site: str
+    gone: tuple[str, ...]
+    were_online: int
+    verdict: OutageVerdict
+
+
+def choose(found: Sequence[Departure]) -> Departure | None:
+    """Return the mass outage that explains a missed host; None: none does.
+
+    The fleet's wins where it is one; else that of the site which lost most hosts, then by its name.
+    """
+    mass = [one for one in found if one.verdict is OutageVerdict.MASS]
+    return min(mass, key=lambda one: (one.site != "", -len(one.gone), one.site), default=None)
 
 
 class ReleaseVerdict(Enum):
@@ -85,6 +107,8 @@ def next_release_look(outage: Outage, now: datetime) -> datetime:
     return min(quiet, end) if quiet > now else end
 
 
-def outage_message(gone: int, were_online: int) -> str:
-    """`12 of 15 always-on hosts went offline within 2m0s`."""
-    return f"{gone} of {were_online} always-on hosts went offline within {format_duration(WINDOW)}"
+def outage_message(mass: Departure) -> str:
+    """`12 of 15 always-on hosts of site:berlin went offline within 2m0s`; of the fleet without."""
+    hosts = f"always-on hosts of {mass.site}" if mass.site else "always-on hosts"
+    within = format_duration(WINDOW)
+    return f"{len(mass.gone)} of {mass.were_online} {hosts} went offline within {within}"

@@ -1,6 +1,7 @@
 """The rules of silences: which alerts one covers at a moment, and when that changes next.
 
     (made) ──from──▶ covers ──to, or ended by hand──▶ over
+                      └ a weekly one: within its windows only ┘
 
 A silence covers from its begin on, and no longer at its end. What it names must all fit: of the
 alerts on hosts with the tag `lab`, say, those of one kind. An alert that is covered exists, and
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 
 from libs.common.events.alert import AlertKind
+from libs.common.weekly import Weekly, end_of_window, next_boundary
 
 LONGEST = timedelta(days=366)
 """How long a silence lasts at most, and how far ahead it begins: none is open-ended by accident."""
+FOREVER = datetime(9000, 1, 1, tzinfo=UTC)
+"""The end of a weekly silence that goes on until somebody ends it, as was said explicitly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """What the rules need of a silence; its span ends where it was ended by hand."""
+    """What the rules need of a silence; its span ends where it was ended by hand.
+
+    `weekly`: it covers only within these times; None: all the time.
+    """
 
     id: str
     scope: Scope
     span: Span
+    weekly: Weekly | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +91,39 @@ class SpanVerdict(Enum):
 
 
 def assess_span(span: Span, now: datetime) -> SpanVerdict:
-    """Say whether a new silence may have this span."""
+    """Say whether a new silence may have this span; FOREVER is asked for in so many words."""
     if span.ends_at <= span.begins_at:
         return SpanVerdict.BACKWARDS
     if span.ends_at <= now:
         return SpanVerdict.PAST
-    if span.ends_at - span.begins_at > LONGEST:
+    if span.ends_at != FOREVER and span.ends_at - span.begins_at > LONGEST:
         return SpanVerdict.TOO_LONG
     if span.begins_at - now > LONGEST:
         return SpanVerdict.TOO_FAR
     return SpanVerdict.FINE
 
 
-def assess_state(span: Span, now: datetime) -> SilenceState:
-    """Say where a silence is; one that was ended before its begin is over."""
+def assess_state(span: Span, now: datetime, weekly: Weekly | None = None) -> SilenceState:
+    """Say where a silence is; one that was ended before its begin is over.
+
+    A weekly one is scheduled between its windows.
+    """
     if now >= span.ends_at:
         return SilenceState.OVER
+    if weekly is not None and end_of_window(weekly, now) is None:
+        return SilenceState.SCHEDULED
     return SilenceState.SCHEDULED if now < span.begins_at else SilenceState.ACTIVE
+
+
+def covers_until(silence: Silence, now: datetime) -> datetime:
+    """Return until when a silence covers that does now: the end of its window, or of itself."""
+    end = end_of_window(silence.weekly, now) if silence.weekly is not None else None
+    return min(silence.span.ends_at, end or silence.span.ends_at)
 
 
 def assess_silence(silence: Silence, subject: Subject, now: datetime) -> SilenceVerdict:
     """Say whether `silence` covers the alert at `now`, and why not."""
-    state, scope = assess_state(silence.span, now), silence.scope
+    state, scope = assess_state(silence.span, now, silence.weekly), silence.scope
     if state is SilenceState.OVER:
         return SilenceVerdict.OVER
     if state is SilenceState.SCHEDULED:
@@ -123,7 +142,7 @@ def find_cover(silences: Iterable[Silence], subject: Subject, now: datetime) -> 
     covering = [
         one for one in silences if assess_silence(one, subject, now) is SilenceVerdict.COVERS
     ]
-    return max(covering, key=lambda one: (one.span.ends_at, one.id), default=None)
+    return max(covering, key=lambda one: (covers_until(one, now), one.id), default=None)
 
 
 def next_change(silences: Iterable[Silence], now: datetime) -> datetime | None:
@@ -132,6 +151,10 @@ def next_change(silences: Iterable[Silence], now: datetime) -> datetime | None:
         moment
         for silence in silences
         if silence.span.ends_at > now
-        for moment in (silence.span.begins_at, silence.span.ends_at)
+        for moment in (silence.span.begins_at, silence.span.ends_at, *_boundary(silence, now))
     )
     return min((moment for moment in moments if moment > now), default=None)
+
+
+def _boundary(silence: Silence, now: datetime) -> tuple[datetime, ...]:
+    return () if silence.weekly is None else (next_boundary(silence.weekly, now),)

@@ -13,9 +13,10 @@ from libs.common.events.host import Actor
 from libs.common.labels import check_label, check_tag
 from libs.common.loop.machine import Verb
 from libs.common.loop.tx import Tx
+from libs.common.weekly import Weekly
 from services.alerting import policy_silence, silences, store
 from services.alerting import store_silences as rows
-from services.alerting.policy_silence import LONGEST, SilenceState, Span, SpanVerdict
+from services.alerting.policy_silence import FOREVER, LONGEST, SilenceState, Span, SpanVerdict
 from services.alerting.store_silences import SilenceRecord
 
 MOST_CURRENT = 200
@@ -25,7 +26,10 @@ REASON_LENGTH = 200
 
 
 class NewSilence(BaseModel):
-    """Arguments of `create_silence`: whom (at least one), from when (now), and `to` or `for`."""
+    """Arguments of `create_silence`: whom (at least one), from when (now), and `to` or `for`.
+
+    `weekly`: only within these times; such a one may go on `until_ended`, if that is said.
+    """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -35,6 +39,8 @@ class NewSilence(BaseModel):
     begins_at: AwareDatetime | None = Field(default=None, alias="from")
     ends_at: AwareDatetime | None = Field(default=None, alias="to")
     lasts: timedelta | None = Field(default=None, alias="for")
+    weekly: Weekly | None = None
+    until_ended: bool = False
     reason: str = ""
 
 
@@ -64,7 +70,8 @@ def on_create(tx: Tx, actor: Actor, wanted: NewSilence) -> dict[str, Any]:
         raise Conflict(f"there are {MOST_CURRENT} silences already; end some first")
     silence = SilenceRecord(
         id=tx.new_id(), host_id=wanted.host_id, tag=tag, kind=wanted.kind,
-        begins_at=span.begins_at, ends_at=span.ends_at, reason=reason,
+        begins_at=span.begins_at, ends_at=None if wanted.until_ended else span.ends_at,
+        weekly=wanted.weekly, reason=reason,
         created_at=tx.now, created_by=actor.name,
     )  # fmt: skip
     silences.create(tx, actor, silence)
@@ -109,6 +116,8 @@ def _get(tx: Tx, silence_id: str) -> SilenceRecord:
 def _span(wanted: NewSilence, now: datetime) -> Span:
     """Return from when until when. Raises: BadInput."""
     begins_at, ends_at = wanted.begins_at or now, wanted.ends_at
+    if wanted.until_ended:
+        ends_at = _forever(wanted)
     if (ends_at is None) == (wanted.lasts is None):
         raise BadInput("say until when, or for how long: one of the two")
     if ends_at is None:
@@ -119,6 +128,15 @@ def _span(wanted: NewSilence, now: datetime) -> Span:
     if verdict is not SpanVerdict.FINE:
         raise BadInput(verdict.value)
     return Span(begins_at.astimezone(UTC), ends_at.astimezone(UTC))
+
+
+def _forever(wanted: NewSilence) -> datetime:
+    """Never open-ended by accident: only if it is weekly, and nothing else was said."""
+    if wanted.weekly is None:
+        raise BadInput("only a weekly silence may go on until it is ended")
+    if wanted.ends_at is not None:
+        raise BadInput("say until when, or until it is ended: one of the two")
+    return FOREVER
 
 
 def _later(begins_at: datetime, lasts: timedelta) -> datetime:
@@ -132,5 +150,5 @@ def _later(begins_at: datetime, lasts: timedelta) -> datetime:
 
 
 def _view(tx: Tx, silence: SilenceRecord) -> dict[str, Any]:
-    state = policy_silence.assess_state(silence.span, tx.now)
+    state = policy_silence.assess_state(silence.span, tx.now, silence.weekly)
     return {**silences.body(silence), "state": state}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from libs.common import weekly
 from libs.common.clock import to_rfc3339
 from libs.common.events.alert import Alert
 from libs.common.events.host import Actor, Audit
@@ -69,7 +70,7 @@ def expect_change(tx: Tx) -> None:
 def _look(tx: Tx, found: list[Alert]) -> None:
     current = store.list_current(tx)
     for alert in found:
-        cover = coverage.find_cover(tx, alert.kind, alert.host_id, current)
+        cover = coverage.find_cover(tx, alert, current)
         if alert.silenced != (cover is not None):
             alerts.change_silenced(tx, alert, cover)
 
@@ -101,8 +102,15 @@ def body(silence: SilenceRecord) -> dict[str, object]:
     return silence.model_dump(mode="json", by_alias=True)
 
 
+def _until(silence: SilenceRecord) -> str:
+    end = silence.ended_at or silence.ends_at
+    return "until it is ended" if end is None else f"to {to_rfc3339(end)}"
+
+
 def _decide(tx: Tx, silence: SilenceRecord, what: str, begun: str) -> None:
-    span = f"from {to_rfc3339(silence.begins_at)} to {to_rfc3339(silence.span.ends_at)}"
+    span = f"from {to_rfc3339(silence.begins_at)} {_until(silence)}"
+    if silence.weekly is not None:
+        span += f", {weekly.describe(silence.weekly)}"
     because = f": {silence.reason}" if silence.reason else ""
     text = f"{begun} ({coverage.describe(silence.rule.scope)}), {span}{because}"
     tx.decide(silence.host_id or alerts.FLEET, what, text, silence_id=silence.id)

@@ -178,23 +178,31 @@ def end_stretch(tx: Tx, host_id: str, at: datetime) -> None:
     )
 
 
-def list_gone(tx: Tx, since: datetime, until: datetime, not_counted: frozenset[str]) -> list[str]:
-    """Return the always-on hosts that went offline in [since, until], count, and are still away."""
+_OF_SITE = "(?3 = '' OR EXISTS (SELECT 1 FROM json_each(host.tags) WHERE value = ?3))"
+
+
+def list_gone(
+    tx: Tx, since: datetime, until: datetime, not_counted: frozenset[str], tag: str = ""
+) -> list[str]:
+    """Return the always-on hosts that went offline in [since, until], count, and are still away.
+
+    `tag`: only those that have it; empty: all.
+    """
     rows = tx.db.execute(
-        "SELECT host_id, offline_reason FROM host WHERE status = 'offline' AND always_on "
-        "AND NOT removed AND offline_at BETWEEN ? AND ? ORDER BY host_id",
-        (to_micros(since), to_micros(until)),
+        "SELECT host_id, offline_reason FROM host WHERE status = 'offline' AND always_on "  # noqa: S608
+        f"AND NOT removed AND offline_at BETWEEN ?1 AND ?2 AND {_OF_SITE} ORDER BY host_id",
+        (to_micros(since), to_micros(until), tag),
     )
     return [host_id for host_id, reason in rows if reason not in not_counted]
 
 
-def count_online_between(tx: Tx, since: datetime, until: datetime) -> int:
-    """Return how many always-on hosts were online at some time in [since, until]."""
+def count_online_between(tx: Tx, since: datetime, until: datetime, tag: str = "") -> int:
+    """Return how many always-on hosts (with `tag`) were online at some time in [since, until]."""
     (count,) = tx.db.execute(
-        "SELECT count(DISTINCT host_id) FROM stretch JOIN host USING (host_id) "
-        "WHERE always_on AND NOT removed AND online_from <= ? "
-        "AND (online_to IS NULL OR online_to >= ?)",
-        (to_micros(until), to_micros(since)),
+        "SELECT count(DISTINCT host_id) FROM stretch JOIN host USING (host_id) "  # noqa: S608
+        "WHERE always_on AND NOT removed AND online_from <= ?1 "
+        f"AND (online_to IS NULL OR online_to >= ?2) AND {_OF_SITE}",
+        (to_micros(until), to_micros(since), tag),
     ).fetchone()
     return int(count)
 

@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from libs.common.clock import to_micros
 from libs.common.events.alert import AlertKind
 from libs.common.loop.tx import Tx
-from services.alerting.policy_silence import Scope, Silence, Span
+from libs.common.weekly import Weekly
+from services.alerting.policy_silence import FOREVER, Scope, Silence, Span
 
 KEEP_HISTORY = timedelta(days=400)
 
@@ -17,7 +18,8 @@ KEEP_HISTORY = timedelta(days=400)
 class SilenceRecord(BaseModel):
     """A silence with who made it and why; the form in which it is kept, shown and audited.
 
-    `ended_at`, `ended_by`: ended by hand before it was over.
+    `ended_at`, `ended_by`: ended by hand before it was over. `weekly`: only within these times; and
+    only such a one may have no `to`: then it goes on until it is ended by hand.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -27,7 +29,8 @@ class SilenceRecord(BaseModel):
     tag: str | None = None
     kind: AlertKind | None = None
     begins_at: AwareDatetime = Field(alias="from")
-    ends_at: AwareDatetime = Field(alias="to")
+    ends_at: AwareDatetime | None = Field(default=None, alias="to")
+    weekly: Weekly | None = None
     reason: str = ""
     created_at: AwareDatetime
     created_by: str
@@ -36,12 +39,12 @@ class SilenceRecord(BaseModel):
 
     @property
     def span(self) -> Span:
-        return Span(self.begins_at, self.ended_at or self.ends_at)
+        return Span(self.begins_at, self.ended_at or self.ends_at or FOREVER)
 
     @property
     def rule(self) -> Silence:
         """What the rules need of it."""
-        return Silence(self.id, Scope(self.host_id, self.tag, self.kind), self.span)
+        return Silence(self.id, Scope(self.host_id, self.tag, self.kind), self.span, self.weekly)
 
 
 def save_silence(tx: Tx, silence: SilenceRecord) -> None:

@@ -17,6 +17,7 @@ from tests.mutants.breakages import (
     registry,
     repositories,
     silences,
+    sites,
     thresholds,
 )
 
@@ -28,6 +29,7 @@ MUTANTS = (
     *silences.MUTANTS,
     *thresholds.MUTANTS,
     *chances.MUTANTS,
+    *sites.MUTANTS,
     *catchup.MUTANTS,
     *jobs.MUTANTS,
     *repositories.MUTANTS,

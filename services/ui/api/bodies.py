@@ -19,6 +19,7 @@ from libs.common.durations import parse_duration
 from libs.common.events.alert import AlertKind
 from libs.common.events.host import HostMode
 from libs.common.events.job import JobKind
+from libs.common.weekly import Weekly
 from services.ui.api.reading import Body
 
 
@@ -159,7 +160,10 @@ class Acknowledgement(Body):
 
 
 class NewSilence(Body):
-    """At least one of `host_id`, `tag` and `kind`, all must fit. `to` or `for`; `from`: now."""
+    """At least one of `host_id`, `tag` and `kind`, all must fit. `to` or `for`; `from`: now.
+
+    `weekly`: only within these times; such a one may go on `until_ended` instead.
+    """
 
     host_id: Id | None = None
     tag: Text | None = None
@@ -167,6 +171,8 @@ class NewSilence(Body):
     from_: Moment | None = Field(default=None, alias="from")
     to: Moment | None = None
     for_: Span | None = Field(default=None, alias="for")
+    weekly: Weekly | None = None
+    until_ended: StrictBool = False
     reason: Text = ""
 
 

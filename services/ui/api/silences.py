@@ -25,8 +25,9 @@ class SilenceNotFound(NotFound):
 
 
 _SILENCES: Order[dict[str, Any]] = Order(
-    {name: itemgetter(name) for name in ("id", "state", "from", "to", "created_at")}, "-id",
-    itemgetter("id"),
+    {name: itemgetter(name) for name in ("id", "state", "from", "created_at")}
+    | {"to": lambda one: one["to"] or "9"},
+    "-id", itemgetter("id"),
 )  # fmt: skip
 
 

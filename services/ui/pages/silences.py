@@ -13,6 +13,8 @@ from libs.common.clock import to_rfc3339
 from libs.common.durations import parse_duration
 from libs.common.errors import BadInput, DormiceError
 from libs.common.events.alert import AlertKind
+from libs.common.weekly import Weekly, parse_weekly
+from libs.common.weekly import describe as describe_weekly
 from services.ui import queries
 from services.ui.guards import page, read_form, same_origin
 from services.ui.pages import words
@@ -69,6 +71,11 @@ async def _wanted(site: Site, form: dict[str, str]) -> dict[str, Any]:
     for name in ("from", "to"):
         if form.get(name):
             wanted[name] = to_rfc3339(_read(from_field, form[name]))
+    if form.get("weekly"):
+        zone = form.get("timezone", "")
+        wanted["weekly"] = _read(lambda text: parse_weekly(text, zone), form["weekly"]).body()
+    if "until_ended" in form:
+        wanted["until_ended"] = True
     if form.get("for"):
         wanted["for"] = _read(parse_duration, form["for"]).total_seconds()
     return wanted
@@ -128,5 +135,8 @@ def _shown(silence: dict[str, Any], host: str | None) -> dict[str, Any]:
     return silence | {
         "whom": ", ".join(part for part in (host, tagged, kind) if part),
         "begins_at": datetime.fromisoformat(silence["from"]),
-        "ends_at": datetime.fromisoformat(silence["to"]),
+        "ends_at": datetime.fromisoformat(silence["to"]) if silence["to"] else None,
+        "when": describe_weekly(Weekly.model_validate(silence["weekly"]))
+        if silence["weekly"]
+        else "",
     }

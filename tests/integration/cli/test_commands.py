@@ -203,6 +203,14 @@ def test_silences_made_listed_and_ended(cli: Cli) -> None:
     assert "ended: web-3" in cli.good("silence", "end", made["id"][-8:])
     assert "no current silence" in cli.bad("silence", "end", made["id"][-8:])
     assert "over" in cli.good("silence", "list", "--all")
+    words = ("--tag", "lab", "--weekly", "sun,sat 22:00-06:00", "--zone", "Europe/Berlin")
+    said = " ".join(cli.good("silence", "add", *words, "--until-ended").split())
+    assert "hosts tagged lab, sat, sun 22:00–06:00 Europe/Berlin, until it is ended" in said
+    assert "is no weekly time" in cli.bad("silence", "add", "--tag", "lab", "--weekly", "often")
+    assert "only a weekly" in cli.bad("silence", "add", "--tag", "lab", "--until-ended")
+    assert "until ended" in cli.good("silence", "list")
+    (made,) = json.loads(cli.good("silence", "list", "--json"))
+    cli.good("silence", "end", made["id"][-8:])
 
 
 def test_thresholds_set_listed_and_taken_away(cli: Cli) -> None:

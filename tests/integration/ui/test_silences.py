@@ -9,13 +9,15 @@ import pytest
 
 from tests.integration.ui.world import World
 
+WEEKLY = {"days": ["sat", "sun"], "from": "22:00", "to": "06:00", "timezone": "Europe/Berlin"}
+
 
 async def test_a_silence_is_made_listed_and_ended(world: World) -> None:
     host_id = await world.enroll("web-1")
     made = await world.post("/silences", host_id=host_id, reason="new disks", **{"for": "3h"})
     assert set(made) == {
         "id", "state", "host_id", "tag", "kind", "from", "to", "reason", "created_at",
-        "created_by", "ended_at", "ended_by",
+        "created_by", "ended_at", "ended_by", "weekly",
     }  # fmt: skip
     lasts = datetime.fromisoformat(made["to"]) - datetime.fromisoformat(made["from"])
     assert (made["state"], made["created_by"], lasts) == (
@@ -67,6 +69,13 @@ async def test_a_silence_is_made_listed_and_ended(world: World) -> None:
         ({"tag": "lab", "from": "9999-12-31T00:00:00Z", "for": "300d"}, "within 366 days"),
         ({"host_id": "nobody", "for": "3h"}, "no host has the id nobody"),
         ({"tag": "lab", "for": "3h", "until": "x"}, "until: "),
+        ({"tag": "lab", "until_ended": True}, "only a weekly silence"),
+        ({"tag": "lab", "weekly": WEEKLY}, "say until when"),
+        ({"tag": "lab", "weekly": WEEKLY, "for": "1d", "until_ended": True}, "one of the two"),
+        ({"tag": "lab", "weekly": WEEKLY | {"days": []}, "for": "1d"}, "weekly.days: "),
+        ({"tag": "lab", "weekly": WEEKLY | {"to": "22:00"}, "for": "1d"}, "no length"),
+        ({"tag": "lab", "weekly": WEEKLY | {"from": "22"}, "for": "1d"}, "weekly.from: "),
+        ({"tag": "lab", "weekly": WEEKLY | {"timezone": "Mars/X"}, "for": "1d"}, "not a time zone"),
     ],
 )  # fmt: skip
 async def test_bad_input_is_one_clear_problem(
@@ -81,3 +90,14 @@ async def test_unknown_silences_are_404(world: World) -> None:
     for method in ("GET", "DELETE"):
         for name in ("nope", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "%20"):
             assert (await world.api.request(method, f"/silences/{name}")).status_code == 404
+
+
+async def test_a_weekly_silence_until_it_is_ended(world: World) -> None:
+    made = await world.post("/silences", tag="prod", weekly=WEEKLY, until_ended=True)
+    assert (made["to"], made["weekly"]) == (None, WEEKLY)
+    ahead = await world.post("/silences", tag="prod", weekly=WEEKLY, **{"for": "30d"})
+    assert ahead["to"] is not None
+    listed = (await world.get("/silences", sort="to"))["items"]
+    assert [one["id"] for one in listed] == [ahead["id"], made["id"]]
+    assert (await world.api.delete(f"/silences/{made['id']}")).status_code == 204
+    assert (await world.get(f"/silences/{made['id']}"))["state"] == "over"

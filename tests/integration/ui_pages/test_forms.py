@@ -209,6 +209,8 @@ async def test_silences_are_made_and_ended(world: World, admin: httpx.AsyncClien
         ({"for": "", "to": "2020-01-01T00:00"}, "must end after it begins"),
         ({"for": "", "to": "tomorrow"}, "is no moment"),
         ({"kind": "noise"}, "no such kind"),
+        ({"weekly": "often"}, "is no weekly time"),
+        ({"for": "", "until_ended": "on"}, "only a weekly silence"),
     ):
         answer = await admin.post("/silences", data=form | changed)
         assert (answer.status_code, said in text_of(answer.text)) == (422, True), answer.text
@@ -269,3 +271,12 @@ async def test_thresholds_of_tags_and_modes_are_set_and_taken_away(
     assert (again.status_code, "has no thresholds" in text_of(again.text)) == (422, True)
     scopes = [one["scope"] for one in (await world.get("/thresholds"))["items"]]
     assert scopes == ["fleet", "mode"]
+
+
+async def test_a_weekly_silence_on_its_page(world: World, admin: httpx.AsyncClient) -> None:
+    form = {"tag": "prod", "weekly": "sun 02:00-04:00", "timezone": "Europe/Berlin",
+            "until_ended": "on"}  # fmt: skip
+    assert (await admin.post("/silences", data=form)).status_code == 303
+    page = text_of((await admin.get("/silences")).text)
+    assert "weekly: sun 02:00–04:00 Europe/Berlin" in page
+    assert "until it is ended" in page

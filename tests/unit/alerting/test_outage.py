@@ -21,6 +21,7 @@ from tests.unit.alerting.kit import (
     SECOND,
     START,
     advance_to,
+    changed,
     enrolled,
     hello,
     laptop,
@@ -291,3 +292,106 @@ def test_two_hundred_at_once() -> None:
     rig.advance(HOUR / 2)
     assert len(raised(rig, AlertKind.FLEET_OUTAGE)) == 1
     assert len(held(rig)) == 200
+
+
+# -- of a site -------------------------------------------------------------------------------------
+
+
+def two_sites(berlin: int = 10, others: int = 40) -> Rig:
+    """Return alerting with servers of site:berlin, and others elsewhere, all online."""
+    rig = Rig(AlertingMachine(AlertingSettings.load()))
+    rig.publish(listening(START))
+    for place, host_id in enumerate(ids(berlin + others)):
+        site = "site:berlin" if place < berlin else "site:paris"
+        rig.publish(enrolled(host_id, tags=("prod", site)), hello(host_id))
+    return rig
+
+
+def test_r5_a_site_is_told_of_once_and_its_end_names_who_is_away() -> None:
+    rig = two_sites()
+    fall_silent(rig, ids(8), apart=SECOND)
+    advance_to(rig, START + HOUR)
+    (outage,) = raised(rig, AlertKind.FLEET_OUTAGE)
+    assert outage.message == "8 of 10 always-on hosts of site:berlin went offline within 2m0s"
+    assert (outage.host_id, outage.dedup_key) == (None, "site:berlin")
+    assert held(rig) == ids(8)
+    come_back(rig, *ids(7))
+    rig.advance(2 * HOUR)
+    end = next(e for e in rig.of(AlertResolved) if e.alert.kind is AlertKind.FLEET_OUTAGE)
+    assert (end.alert.id, end.still_away) == (outage.id, ("s007",))
+    assert held(rig) == []
+
+
+def test_r5_the_fleet_wins_where_both_hold() -> None:
+    rig = two_sites(berlin=10, others=10)
+    fall_silent(rig, ids(8))
+    advance_to(rig, START + HOUR)
+    (outage,) = raised(rig, AlertKind.FLEET_OUTAGE)
+    assert (outage.dedup_key, held(rig)) == ("", ids(8))
+
+
+def test_r5_only_hosts_with_the_tag_count() -> None:
+    rig = two_sites()
+    fall_silent(rig, [*ids(4), *ids(50)[-3:]])
+    advance_to(rig, START + HOUR)
+    assert raised(rig, AlertKind.FLEET_OUTAGE) == []
+    rig = fleet(50)
+    for number, host_id in enumerate(ids(50)):
+        tag = "prod" if number < 10 else "site:paris"
+        rig.publish(changed(record(host_id, version=2, tags=(tag,))))
+    fall_silent(rig, ids(8))
+    advance_to(rig, START + HOUR)
+    assert raised(rig, AlertKind.FLEET_OUTAGE) == []
+
+
+def test_r5_a_fleets_outage_leaves_a_sites_own_hosts_to_it() -> None:
+    rig = two_sites(berlin=10, others=30)
+    fall_silent(rig, ids(8))
+    rig.advance(FLOOR)
+    fall_silent(rig, ids(40)[10:34])
+    rig.advance(FLOOR)
+    site, whole = raised(rig, AlertKind.FLEET_OUTAGE)
+    assert (site.dedup_key, whole.dedup_key) == ("site:berlin", "")
+    by = {alert["host_id"]: alert["held_by"] for alert in open_alerts(rig, kind="agent_offline",
+                                                                      limit=1000)}  # fmt: skip
+    assert {by[host_id] for host_id in ids(8)} == {site.id}
+    assert {by[host_id] for host_id in ids(40)[10:34]} == {whole.id}
+
+
+def test_r5_two_sites_at_once_are_two_outages() -> None:
+    rig = Rig(AlertingMachine(AlertingSettings.load()))
+    rig.publish(listening(START))
+    for place, host_id in enumerate(ids(100)):
+        site = ("site:berlin", "site:paris", "site:rome")[min(place // 7, 2)]
+        rig.publish(enrolled(host_id, tags=(site,)), hello(host_id))
+    fall_silent(rig, ids(14))
+    advance_to(rig, START + HOUR)
+    keys = [alert.dedup_key for alert in raised(rig, AlertKind.FLEET_OUTAGE)]
+    assert keys == ["site:berlin", "site:paris"]
+    assert held(rig) == ids(14)
+
+
+def test_a_silence_of_the_site_covers_its_outage() -> None:
+    rig = two_sites()
+    rig.ask("create_silence", **{"tag": "site:berlin", "for": "PT10H"})
+    fall_silent(rig, ids(8))
+    advance_to(rig, START + HOUR)
+    (outage,) = raised(rig, AlertKind.FLEET_OUTAGE)
+    assert outage.silenced
+    other = two_sites()
+    other.ask("create_silence", **{"tag": "site:paris", "for": "PT10H"})
+    fall_silent(other, ids(8))
+    advance_to(other, START + HOUR)
+    assert not raised(other, AlertKind.FLEET_OUTAGE)[0].silenced
+
+
+def test_r18_a_rebuild_knows_a_sites_outage() -> None:
+    rig = two_sites()
+    fall_silent(rig, ids(8))
+    rig.advance(FLOOR)
+    new = Rig(AlertingMachine(AlertingSettings.load()), start=rig.now)
+    new.cores["alerting"].step(rig.raw, now=rig.now)
+    assert held(new) == ids(8)
+    come_back(new, *ids(8))
+    new.advance(2 * MINUTE)
+    assert open_alerts(new) == []

@@ -9,11 +9,13 @@ from libs.common.events.agent import OfflineReason
 from services.alerting.policy_outage import (
     LONGEST,
     QUIET_FOR,
+    Departure,
     Outage,
     OutageVerdict,
     ReleaseVerdict,
     assess_outage,
     assess_release,
+    choose,
     next_release_look,
     outage_message,
 )
@@ -65,4 +67,31 @@ def test_r5_nobody_has_returned() -> None:
 
 
 def test_message() -> None:
-    assert outage_message(12, 15) == "12 of 15 always-on hosts went offline within 2m0s"
+    whole, site = departure("", 12, 15), departure("site:berlin", 14, 20)
+    assert outage_message(whole) == "12 of 15 always-on hosts went offline within 2m0s"
+    assert outage_message(site) == (
+        "14 of 20 always-on hosts of site:berlin went offline within 2m0s"
+    )
+
+
+def departure(
+    site: str, gone: int, were_online: int = 20, verdict: OutageVerdict = OutageVerdict.MASS
+) -> Departure:
+    return Departure(site, tuple(f"h{number}" for number in range(gone)), were_online, verdict)
+
+
+FEW = departure("", 5, 100, OutageVerdict.SMALL_SHARE)
+BERLIN, PARIS = departure("site:berlin", 9), departure("site:paris", 9)
+
+
+@pytest.mark.parametrize(("found", "chosen"), [
+    pytest.param([FEW], None, id="none is one"),
+    pytest.param([departure("", 5), BERLIN], departure("", 5), id="the fleet's wins"),
+    pytest.param([FEW, BERLIN], BERLIN, id="a site's"),
+    pytest.param([FEW, PARIS, BERLIN], BERLIN, id="of two alike by name"),
+    pytest.param([FEW, departure("site:a", 8), PARIS], PARIS, id="that which lost most"),
+])  # fmt: skip
+def test_which_mass_outage_explains_a_missed_host(
+    found: list[Departure], chosen: Departure | None
+) -> None:
+    assert choose(found) == chosen

@@ -9,7 +9,9 @@ import pytest
 from libs.common.clock import TICK
 from libs.common.events.alert import AlertKind
 from libs.common.testing.rig import START as NOW
+from libs.common.weekly import parse_weekly
 from services.alerting.policy_silence import (
+    FOREVER,
     LONGEST,
     Scope,
     Silence,
@@ -21,6 +23,7 @@ from services.alerting.policy_silence import (
     assess_silence,
     assess_span,
     assess_state,
+    covers_until,
     find_cover,
     next_change,
 )
@@ -152,3 +155,35 @@ def test_when_it_changes_next(now: datetime, expected: datetime | None) -> None:
     second = silence(NOW + 2 * HOUR, NOW + 3 * HOUR)
     ended_early = silence(NOW + 5 * HOUR, NOW - 2 * HOUR)
     assert next_change([second, silence(), ended_early], now) == expected
+
+
+NIGHT = parse_weekly("daily 22:00-06:00", "UTC")
+EVENING = NOW.replace(hour=22)
+
+
+@pytest.mark.parametrize(("now", "state"), [
+    (EVENING - TICK, SilenceState.SCHEDULED), (EVENING, SilenceState.ACTIVE),
+    (EVENING + 8 * HOUR - TICK, SilenceState.ACTIVE), (EVENING + 8 * HOUR, SilenceState.SCHEDULED),
+    (NOW + 30 * 24 * HOUR, SilenceState.OVER),
+])  # fmt: skip
+def test_a_weekly_silence_covers_within_its_windows(now: datetime, state: SilenceState) -> None:
+    span = Span(NOW, NOW + 30 * 24 * HOUR)
+    assert assess_state(span, now, NIGHT) is state
+    covers = assess_silence(Silence("s1", Scope("web-3"), span, NIGHT), WEB, now)
+    assert (covers is SilenceVerdict.COVERS) is (state is SilenceState.ACTIVE)
+
+
+def test_a_weekly_silence_changes_at_its_boundaries_and_at_its_end() -> None:
+    end = EVENING + 2 * HOUR
+    weekly = Silence("s1", Scope("web-3"), Span(NOW, end), NIGHT)
+    assert next_change([weekly], NOW) == EVENING
+    assert covers_until(weekly, EVENING) == next_change([weekly], EVENING) == end
+    assert next_change([weekly], end) is None
+    endless = Silence("s2", Scope("web-3"), Span(NOW, FOREVER), NIGHT)
+    assert covers_until(endless, EVENING) == EVENING + 8 * HOUR
+    assert find_cover([weekly, endless], WEB, EVENING) is endless
+
+
+def test_only_what_was_said_so_goes_on_for_ever() -> None:
+    assert assess_span(Span(NOW, FOREVER), NOW) is SpanVerdict.FINE
+    assert assess_span(Span(NOW, FOREVER - TICK), NOW) is SpanVerdict.TOO_LONG

@@ -219,7 +219,7 @@ def test_who_may_what_and_the_audit() -> None:
     assert made | {"id": ""} == {
         "id": "", "host_id": "h1", "tag": None, "kind": None, "reason": "new disks",
         "from": to_rfc3339(START), "to": to_rfc3339(START + HOUR), "created_at": to_rfc3339(START),
-        "created_by": "ada", "ended_at": None, "ended_by": None, "state": "active",
+        "created_by": "ada", "ended_at": None, "ended_by": None, "state": "active", "weekly": None,
     }  # fmt: skip
     assert rig.ask("get_silence", silence_id=made["id"]) == made
     ended = rig.ask("end_silence", silence_id=made["id"])
@@ -290,3 +290,62 @@ def test_with_a_lost_file_nothing_is_silenced_for_ever() -> None:
     rig.lose_log("alerting", rig.buckets)
     rig.settle()
     assert is_silenced(rig) == [False]
+
+
+NIGHTLY_WINDOW = {"days": ["mon", "tue", "wed"], "from": "10:00", "to": "12:00", "timezone": "UTC"}
+
+
+def test_a_weekly_silence_comes_and_goes_until_it_is_ended() -> None:
+    rig = silent_server()
+    made = rig.ask("create_silence", host_id="h1", weekly=NIGHTLY_WINDOW, until_ended=True)
+    assert (made["state"], made["to"], made["weekly"]) == ("scheduled", None, NIGHTLY_WINDOW)
+    advance_to(rig, START + HOUR - TICK)
+    assert (is_silenced(rig), changes(rig)) == ([False], [])
+    rig.advance(TICK)
+    assert (is_silenced(rig), changes(rig)) == ([True], ["AlertSilenced"])
+    assert rig.ask("get_silence", silence_id=made["id"])["state"] == "active"
+    rig.advance(2 * HOUR - TICK)
+    assert is_silenced(rig) == [True]
+    rig.advance(TICK)
+    assert changes(rig) == ["AlertSilenced", "AlertUnsilenced"]
+    rig.advance(6 * DAY)
+    assert changes(rig) == ["AlertSilenced", "AlertUnsilenced"] * 3
+    rig.advance(DAY - 2 * HOUR)
+    assert is_silenced(rig) == [True]
+    rig.ask("end_silence", silence_id=made["id"])
+    assert (is_silenced(rig), len(changes(rig))) == ([False], 8)
+    rig.advance(30 * DAY)
+    assert len(changes(rig)) == 8
+
+
+def test_a_weekly_silence_is_known_to_a_rebuild_and_says_until_when() -> None:
+    rig = silent_server()
+    rig.ask("create_silence", host_id="h1", weekly=NIGHTLY_WINDOW, until_ended=True)
+    rig.advance(2 * HOUR)
+    new = replayed(rig)
+    assert is_silenced(new) == [True]
+    new.advance(DAY)
+    assert changes(new) == ["AlertUnsilenced", "AlertSilenced"]
+    texts = [text for (text,) in rig.db.execute("SELECT text FROM decision ORDER BY row_id")]
+    assert any("until it is ended, mon, tue, wed 10:00–12:00 UTC" in text for text in texts)
+    assert any("nobody is told before 2026-06-15T12:00:00" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"until_ended": True}, "only a weekly silence"),
+        ({"until_ended": True, "for": "PT1H"}, "only a weekly silence"),
+        ({"weekly": NIGHTLY_WINDOW}, "say until when"),
+        ({"weekly": NIGHTLY_WINDOW, "until_ended": True, "for": "PT1H"}, "one of the two"),
+        ({"weekly": NIGHTLY_WINDOW, "until_ended": True, "to": START + DAY}, "one of the two"),
+        ({"weekly": NIGHTLY_WINDOW, "to": START + 367 * DAY}, "366 days at most"),
+    ],
+)
+def test_a_weekly_silence_is_never_open_ended_by_accident(
+    wanted: dict[str, Any], said: str
+) -> None:
+    rig = alerting()
+    with pytest.raises(BadInput) as refused:
+        rig.ask("create_silence", host_id="h1", **wanted)
+    assert said in refused.value.message
