@@ -58,10 +58,14 @@ def fleet_health(db: sqlite3.Connection, *, not_ready: tuple[str, ...] = ()) -> 
 
 
 def _broken_channels(db: sqlite3.Connection) -> list[str]:
-    """Return the names of the channels whose latest notification could not be delivered."""
+    """Return the names of the channels whose latest notification could not be delivered.
+
+    One that was removed is nobody's trouble any more.
+    """
     sql = (
-        "SELECT channel_name, delivered, max(at) FROM delivery GROUP BY channel_id "
-        "ORDER BY channel_name"
+        "SELECT channel_name, delivered, max(at) FROM delivery WHERE channel_id NOT IN "
+        "(SELECT target FROM audit WHERE action = 'channel.deleted') "
+        "GROUP BY channel_id ORDER BY channel_name"
     )
     return [name for name, delivered, _ in db.execute(sql) if not delivered]
 

@@ -184,6 +184,16 @@ async def test_a_channel_that_does_not_deliver_degrades_until_it_does(world: Wor
     assert (await world.get("/fleet/health"))["status"] == "ok"
 
 
+async def test_a_removed_channel_degrades_nothing(world: World) -> None:
+    config = {"url": "https://receiver.example/hook"}
+    made = await world.post("/channels", name="ops", kind="webhook", config=config)
+    facts = {"channel_id": made["id"], "channel_name": "ops", "event": "raised", "tries": 3}
+    await world.publish(NotificationFailed(delivery_id="d1", at=world.now, error="410", **facts))
+    assert (await world.get("/fleet/health"))["status"] == "degraded"
+    assert (await world.api.delete(f"/channels/{made['id']}")).status_code == 204
+    assert (await world.get("/fleet/health"))["status"] == "ok"
+
+
 async def test_saving_a_mode_is_audited_each_time(world: World) -> None:
     host_id = await world.enroll("web-1")
     for always_on in (True, False, False):

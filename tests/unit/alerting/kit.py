@@ -7,7 +7,16 @@ from typing import Any
 
 from libs.common.events.agent import AgentSynced, GatewayLost
 from libs.common.events.alert import Alert, AlertKind, AlertRaised, AlertResolved
-from libs.common.events.host import HostChanged, HostModeChanged, HostRecord, Schedule, SourceGroup
+from libs.common.events.host import (
+    HostChanged,
+    HostModeChanged,
+    HostRecord,
+    HostThresholdsChanged,
+    Schedule,
+    SourceGroup,
+    ThresholdRules,
+    Thresholds,
+)
 from libs.common.events.job import JobFinished, JobKind, JobOrigin, JobStatus
 from libs.common.testing.rig import START, Fleet, Rig
 from services.alerting.machine import AlertingMachine
@@ -57,6 +66,16 @@ def changed(new: HostRecord) -> HostChanged:
 
 def mode_changed(new: HostRecord) -> HostModeChanged:
     return HostModeChanged(host_id=new.id, record=new, always_on=new.always_on)
+
+
+def rules(version: int = 1, **modes_and_tags: Any) -> HostThresholdsChanged:
+    """`always_on`, `intermittent` are modes, other names tags; values seconds (offline, stale)."""
+    limits = {
+        name: Thresholds(offline_seconds=offline, stale_seconds=stale)
+        for name, (offline, stale) in modes_and_tags.items()
+    }
+    modes = {name: limits.pop(name) for name in ("always_on", "intermittent") if name in limits}
+    return HostThresholdsChanged(rules=ThresholdRules(version=version, tags=limits, modes=modes))
 
 
 def synced(host_id: str = "h1", session: str = "s1") -> AgentSynced:

@@ -33,6 +33,7 @@ from tests.unit.alerting.kit import (
     raised,
     record,
     resolved,
+    rules,
 )
 
 
@@ -346,11 +347,15 @@ def test_r5_only_hosts_with_the_tag_count() -> None:
 
 def test_r5_a_fleets_outage_leaves_a_sites_own_hosts_to_it() -> None:
     rig = two_sites(berlin=10, others=30)
+    rig.publish(rules(**{"site:berlin": (120, None)}))
     fall_silent(rig, ids(8))
-    rig.advance(FLOOR)
-    fall_silent(rig, ids(40)[10:34])
+    advance_to(rig, START + 2 * MINUTE)
+    for host_id in ids(40)[10:34]:
+        rig.publish(offline(START + 100 * SECOND, host_id))
     rig.advance(FLOOR)
     site, whole = raised(rig, AlertKind.FLEET_OUTAGE)
+    assert whole.message == "32 of 40 always-on hosts went offline within 2m0s"
+    assert (site.facts["hosts"], whole.facts["hosts"]) == (ids(8), ids(40)[10:34])
     assert (site.dedup_key, whole.dedup_key) == ("site:berlin", "")
     by = {alert["host_id"]: alert["held_by"] for alert in open_alerts(rig, kind="agent_offline",
                                                                       limit=1000)}  # fmt: skip

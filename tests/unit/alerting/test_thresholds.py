@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from libs.common.clock import TICK
-from libs.common.events.host import HostThresholdsChanged, ThresholdRules, Thresholds
+from libs.common.events.host import HostThresholdsChanged, Thresholds
 from libs.common.testing.rig import Rig
 from services.alerting.machine import AlertingMachine
 from services.alerting.settings import AlertingSettings
@@ -23,20 +21,11 @@ from tests.unit.alerting.kit import (
     raised,
     record,
     resolved,
+    rules,
     silent_server,
     sleeping_laptop,
 )
 from tests.unit.alerting.test_r19_explained import replayed
-
-
-def rules(version: int = 1, **modes_and_tags: Any) -> HostThresholdsChanged:
-    """`always_on`, `intermittent` are modes, other names tags; values seconds (offline, stale)."""
-    limits = {
-        name: Thresholds(offline_seconds=offline, stale_seconds=stale)
-        for name, (offline, stale) in modes_and_tags.items()
-    }
-    modes = {name: limits.pop(name) for name in ("always_on", "intermittent") if name in limits}
-    return HostThresholdsChanged(rules=ThresholdRules(version=version, tags=limits, modes=modes))
 
 
 def tagged_server(*tags: str) -> Rig:
