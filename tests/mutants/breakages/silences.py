@@ -72,7 +72,7 @@ MUTANTS = (
         "silence-is-not-looked-at-when-an-alert-is-raised",
         "silences",
         ALERTS,
-        "    cover = coverage.find_cover(tx, finding.kind, finding.host_id)\n",
+        "    cover = coverage.find_cover(tx, finding)\n",
         "    cover = None\n",
         f"{OF_SILENCES}::test_raised_while_silenced_and_told_at_the_end",
     ),
