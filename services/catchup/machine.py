@@ -25,6 +25,8 @@ from libs.common.events.host import (
     HostModeChanged,
     HostRecord,
     HostRemoved,
+    HostThresholdsChanged,
+    ThresholdRules,
 )
 from libs.common.events.job import (
     JobAbandoned,
@@ -67,7 +69,7 @@ class CatchupMachine(Machine):
 
     name = "catchup"
     package = "services.catchup"
-    buckets = ("hosts", "backups", "sessions")
+    buckets = ("hosts", "thresholds", "backups", "sessions")
 
     def __init__(self, settings: CatchupSettings) -> None:
         super().__init__()
@@ -78,6 +80,7 @@ class CatchupMachine(Machine):
             HostChanged: self.on_host,
             HostModeChanged: self.on_host,
             HostRemoved: self.on_host_removed,
+            HostThresholdsChanged: self.on_thresholds,
             AgentHello: self.on_hello,
             AgentSynced: self.on_synced,
             AgentOffline: self.on_offline,
@@ -100,6 +103,8 @@ class CatchupMachine(Machine):
 
     def load(self, tx: Tx, buckets: Buckets) -> None:
         """Take hosts, their last successes and their sessions."""
+        for data in buckets.get("thresholds", {}).values():
+            store.save_rules(tx, ThresholdRules.model_validate_json(data))
         for data in buckets.get("hosts", {}).values():
             store.save_record(tx, HostRecord.model_validate_json(data))
         for data in buckets.get("backups", {}).values():
@@ -129,6 +134,11 @@ class CatchupMachine(Machine):
         store.end_session(tx, event.host_id)
         store.forget_host(tx, event.host_id)
         admit_soon(tx)
+
+    def on_thresholds(self, tx: Tx, event: HostThresholdsChanged) -> None:
+        """Idempotent by `rules.version`. What is put off is looked at again when it ends at the
+        latest."""
+        store.save_rules(tx, event.rules)
 
     def on_hello(self, tx: Tx, event: AgentHello) -> None:
         """A new session: the host is armed again, or for the first time (R11)."""

@@ -6,7 +6,7 @@ host's next pair that still deserves a run.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from libs.common import cron
 from libs.common.events.catchup import (
@@ -17,6 +17,7 @@ from libs.common.events.catchup import (
 )
 from libs.common.loop.tx import Tx
 from libs.common.runs import run_id
+from libs.common.thresholds import Subject, stale_after
 from services.catchup import arms, policy, store
 from services.catchup import policy_conditions as conditions
 from services.catchup.arms import Arm, ArmState, PairState, Run
@@ -93,9 +94,10 @@ class Progress:
         self, tx: Tx, host: Host, last_success: datetime | None
     ) -> conditions.Deferral | None:
         """Say whether the host's power, network or hours put off what it could catch up now."""
-        own = host.record.thresholds.stale_seconds
-        stale_after = self._settings.stale_after if own is None else timedelta(seconds=own)
-        latest = conditions.latest_start(host.deferred_since or tx.now, last_success, stale_after)
+        record = host.record
+        subject = Subject(record.thresholds, record.tags, record.always_on)
+        stale = stale_after(subject, store.get_rules(tx), self._settings.stale_after)
+        latest = conditions.latest_start(host.deferred_since or tx.now, last_success, stale.value)
         return conditions.find_deferral(
             self._settings.conditions, host.power, _zone_of(host), latest=latest, now=tx.now
         )

@@ -11,7 +11,7 @@ from libs.common.clock import TICK
 from libs.common.errors import SettingsError
 from libs.common.events.agent import AgentPower
 from libs.common.events.catchup import CatchupRequested
-from libs.common.events.host import Thresholds
+from libs.common.events.host import HostThresholdsChanged, ThresholdRules, Thresholds
 from libs.common.testing.rig import START
 from services.catchup.policy_conditions import (
     LONGEST,
@@ -149,6 +149,19 @@ def test_it_runs_anyway_when_the_last_success_is_half_as_old_as_staleness_allows
     fleet = rig(catchup_on_metered=False)
     enroll(fleet, record(thresholds=Thresholds(stale_seconds=4 * 86400)))
     fleet.publish(foreign_success(fleet, at=START - timedelta(days=2) + timedelta(hours=1)))
+    wake(fleet, metered=True)
+    fleet.advance(timedelta(hours=1) - TICK)
+    assert not fleet.of(CatchupRequested)
+    fleet.advance(TICK)
+    assert len(fleet.of(CatchupRequested)) == 1
+
+
+def test_the_threshold_of_a_tag_counts_too() -> None:
+    fleet = rig(catchup_on_metered=False)
+    rules = ThresholdRules(version=1, tags={"boss": Thresholds(stale_seconds=2 * 86400)})
+    fleet.publish(HostThresholdsChanged(rules=rules))
+    enroll(fleet, record(tags=("boss",)))
+    fleet.publish(foreign_success(fleet, at=START - timedelta(days=1) + timedelta(hours=1)))
     wake(fleet, metered=True)
     fleet.advance(timedelta(hours=1) - TICK)
     assert not fleet.of(CatchupRequested)
