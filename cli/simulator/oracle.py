@@ -91,7 +91,7 @@ class Oracle:
                         record.id)  # fmt: skip
         if expected is not None:
             self._expect(row[0] == expected, f"R3: {record.name} is {row[0]}, not {expected}")
-        if expected == "offline" and agent.left_at is not None:
+        if expected == "offline" and agent.left_at is not None and agent.left_by_this_clock:
             apart = abs(from_micros(row[1]) - agent.left_at)
             self._expect(apart <= self._world.pace.heartbeat,
                          f"R18: {record.name} was last seen {apart} from when it left")  # fmt: skip

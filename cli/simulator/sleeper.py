@@ -83,6 +83,7 @@ class Sleeper(ABC):
     waits: float = 1.0
     greeted_at: datetime | None = None  # the services' time, as all here
     left_at: datetime | None = None
+    left_by_this_clock: bool = True  # Nobody has set the services' clock since.
     synced_at: datetime | None = None
     calm_since: datetime | None = None
     edited_at: datetime | None = None
@@ -118,6 +119,7 @@ class Sleeper(ABC):
     def services_clock_was_set(self, by: timedelta) -> None:
         """Its own clock goes on as it did; what it has still to tell will be dated by the new."""
         self.clock_error -= by
+        self.left_by_this_clock = False
         self._date_anew(by)
 
     def _date_anew(self, by: timedelta) -> None:
@@ -167,6 +169,7 @@ class Sleeper(ABC):
     def _left(self, link: Link) -> None:
         if link.welcomed:
             self.left_at = self.world.shell_of(link).last_frame(link)
+            self.left_by_this_clock = True
 
     def _later(self, seconds: float, what: Any) -> None:
         """Do something later in this waking, unless it ends before."""
