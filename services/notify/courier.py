@@ -8,30 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.security import SecretUnreadable, Vault
 from services.notify import configs, queue, store
-from services.notify.kinds.base import Errand, Outcome, Wires
+from services.notify.kinds.base import ChannelConfig, Errand, Outcome, Wires
 from services.notify.kinds.table import kind_of
+from services.notify.shelf import Read, Shelf
 from services.notify.store import Channel
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 PLACES_PER_CHANNEL = 4
 _GONE: Outcome = {"error": "the channel is gone", "refused": True}
 
 
-class Read(Protocol):
-    """Runs a query on the service's own state, as `Service.read` does."""
+@dataclass(slots=True)
+class Desk:
+    """What the shell has of a channel: its places, what is in hand, its opened configuration."""
 
-    def __call__(self, query: Callable[[sqlite3.Connection], T], /) -> Awaitable[T]: ...
+    shelf: Shelf
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLACES_PER_CHANNEL))
+    sealed: str = ""
+    config: ChannelConfig | None = None
 
 
 class Courier:
@@ -41,16 +44,16 @@ class Courier:
 
     def __init__(self, wires: Wires, vault: Vault, clock: Clock) -> None:
         self._wires, self._vault, self._clock = wires, vault, clock
-        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(PLACES_PER_CHANNEL)
-        )
+        self._desks: dict[str, Desk] = {}
 
     async def send(self, delivery_id: str, payload: dict[str, Any]) -> Outcome:
         """Try the delivery once; return its outcome (see delivering.on_sent)."""
         channel_id = str(payload["channel_id"])
-        async with self._places[channel_id]:
+        desk = self._desk(channel_id)
+        desk.shelf.expect(delivery_id)
+        async with desk.places:
             started = monotonic_seconds()
-            outcome = await self._try(delivery_id, channel_id)
+            outcome = await self._try(delivery_id, desk)
         log.info(
             "notification_tried", delivery_id=delivery_id, channel_id=channel_id,
             tried=payload.get("try"), status=outcome.get("status"), error=outcome.get("error"),
@@ -68,29 +71,33 @@ class Courier:
             repeat = kind_of(channel.kind).repeat
             assert repeat is not None
             try:
-                config = configs.open_config(self._vault, channel)
+                config = self._config_of(channel, self._desk(channel_id))
             except SecretUnreadable as error:
                 return {"error": error.message, "refused": True}
             return await repeat(self._wires, config, views, self._clock.now())
 
-    async def _try(self, delivery_id: str, channel_id: str) -> Outcome:
-        found = await self.read(lambda db: _look_up(db, delivery_id, channel_id))
-        if found is None:
+    async def _try(self, delivery_id: str, desk: Desk) -> Outcome:
+        item = await desk.shelf.take(delivery_id)
+        if item is None:
             return _GONE
-        channel, body = found
         try:
-            config = configs.open_config(self._vault, channel)
+            config = self._config_of(item.channel, desk)
         except SecretUnreadable as error:
             return {"error": error.message, "refused": True}
-        errand = Errand(channel_id, body, self._clock.now())
-        return await kind_of(channel.kind).send(self._wires, config, errand)
+        errand = Errand(item.channel.id, item.body, self._clock.now())
+        return await kind_of(item.channel.kind).send(self._wires, config, errand)
 
+    def _desk(self, channel_id: str) -> Desk:
+        if channel_id not in self._desks:
+            self._desks[channel_id] = Desk(Shelf(channel_id, self.read))
+        return self._desks[channel_id]
 
-def _look_up(
-    db: sqlite3.Connection, delivery_id: str, channel_id: str
-) -> tuple[Channel, dict[str, Any]] | None:
-    channel = store.find_channel(db, channel_id)
-    return None if channel is None else (channel, queue.body_of(db, delivery_id))
+    def _config_of(self, channel: Channel, desk: Desk) -> ChannelConfig:
+        """Open what is sealed, once. Raises: SecretUnreadable."""
+        if desk.config is None or desk.sealed != channel.sealed:
+            desk.config = configs.open_config(self._vault, channel)
+            desk.sealed = channel.sealed
+        return desk.config
 
 
 def _look_up_open(

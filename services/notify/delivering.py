@@ -88,6 +88,7 @@ def on_end_in_log(tx: Tx, event: NotificationEvent) -> None:
     delivery = queue.find(tx.db, event.delivery_id)
     if delivery is None or delivery.ended_at is not None:
         return
+    _let_go(tx, delivery.id)
     if isinstance(event, NotificationFailed):
         queue.note_try(tx, delivery.id, None, event.error)
         store.note_failed(tx, delivery.channel_id)
@@ -158,7 +159,6 @@ def _facts(tx: Tx, delivery: Delivery) -> dict[str, Any]:
 
 
 def _end(tx: Tx, delivery: Delivery, state: State) -> None:
-    _let_go(tx, delivery.id)
     queue.end(tx, delivery.id, state)
     if state is State.DELIVERED:
         store.note_delivered(tx, delivery.channel_id)
@@ -181,8 +181,7 @@ def _is_any_told(tx: Tx, delivery: Delivery) -> bool:
 
 
 def _name_of(tx: Tx, delivery: Delivery) -> str:
-    channel = store.find_channel(tx.db, delivery.channel_id)
-    return channel.name if channel else ""
+    return store.name_and_kind(tx.db, delivery.channel_id)[0]
 
 
 def _host_of(tx: Tx, delivery: Delivery) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -82,7 +82,11 @@ def add(tx: Tx, new: NewDelivery) -> Delivery | None:
         "INSERT INTO delivery_alert VALUES (?, ?, ?)",
         [(alert_id, new.channel_id, place) for alert_id in dict.fromkeys(new.about)],
     )
-    return find(tx.db, new.id)
+    assert place is not None
+    return Delivery(
+        place, new.id, new.channel_id, new.news, new.about, State.READY, 0, tx.now,
+        None, None, None, None, None,
+    )  # fmt: skip
 
 
 def find(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
@@ -100,6 +104,15 @@ def body_of(db: sqlite3.Connection, delivery_id: str) -> dict[str, Any]:
         raise KeyError(delivery_id)
     body: dict[str, Any] = json.loads(row[0])
     return body
+
+
+def bodies_of(db: sqlite3.Connection, delivery_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the messages as composed, by id; those that are gone are left out."""
+    rows = db.execute(
+        "SELECT id, body FROM delivery WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(delivery_ids),),
+    )
+    return {id_: json.loads(body) for id_, body in rows}
 
 
 def is_blocked(tx: Tx, place: int) -> bool:

@@ -8,7 +8,7 @@ These are no deliveries: there is one of them at a time, and a missed one is mad
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from libs.common.loop.tx import Tx
@@ -21,10 +21,8 @@ REPEAT = "repeat"
 
 def begin(tx: Tx, channel_id: str) -> None:
     """A message was delivered: look after what is open on its channel from now on."""
-    channel = store.find_channel(tx.db, channel_id)
-    if channel is None or kind_of(channel.kind).repeat_every is None or _is_on(tx, channel_id):
-        return
-    _look_later(tx, channel_id)
+    if _interval(tx, channel_id) is not None and not _is_on(tx, channel_id):
+        _look_later(tx, channel_id)
 
 
 def end(tx: Tx, channel_id: str) -> None:
@@ -49,10 +47,15 @@ def on_repeated(tx: Tx, channel_id: str, _payload: dict[str, Any], outcome: dict
 
 
 def _look_later(tx: Tx, channel_id: str) -> None:
-    channel = store.find_channel(tx.db, channel_id)
-    every = None if channel is None else kind_of(channel.kind).repeat_every
+    every = _interval(tx, channel_id)
     if every is not None:
         tx.schedule(REPEAT, channel_id, tx.now + every)
+
+
+def _interval(tx: Tx, channel_id: str) -> timedelta | None:
+    """None: the channel is gone, or its kind is told once."""
+    _, kind = store.name_and_kind(tx.db, channel_id)
+    return kind_of(kind).repeat_every if kind else None
 
 
 def _is_on(tx: Tx, channel_id: str) -> bool:

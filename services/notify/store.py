@@ -97,6 +97,14 @@ def find_channel(db: sqlite3.Connection, channel_id: str) -> Channel | None:
     return _channel(row) if row else None
 
 
+def name_and_kind(db: sqlite3.Connection, channel_id: str) -> tuple[str, str]:
+    """Return a channel's name and kind, empty if it is gone."""
+    row = db.execute(
+        "SELECT name, kind FROM channel WHERE id = ? AND deleted_at IS NULL", (channel_id,)
+    ).fetchone()
+    return (row[0], row[1]) if row else ("", "")
+
+
 def get_channel(db: sqlite3.Connection, channel_id: str) -> Channel:
     """Raises: ChannelNotFound."""
     channel = find_channel(db, channel_id)

@@ -9,6 +9,7 @@ request, not from the address.
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 import threading
@@ -33,6 +34,7 @@ Resolve = Callable[[str], Sequence[Address]]
 SECONDS_PER_ADDRESS = 3.0
 KEEP_CONNECTION_SECONDS = 5.0
 IDLE_CONNECTIONS = 64
+UNSENT_BYTES = 64 * 1024
 
 
 def resolve(host: str) -> Sequence[Address]:
@@ -136,24 +138,39 @@ async def _connected(address: Address, port: int) -> socket.socket:
 
 
 class Connection(httpcore.AsyncNetworkStream):
-    """A connection that is closed also when its TLS handshake is given up half-way.
+    """A connection that sends a request whole, and is closed when its TLS handshake is given up.
 
-    httpcore closes it after an error, but not after a cancellation, which is how our time runs out.
+    httpcore writes head and body one after the other, and then reads: what was written goes out
+    when it reads, as one packet. It closes a connection after an error, but not after a
+    cancellation in the handshake, which is how our time runs out.
     """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
+        self._socket = stream.get_extra_info("socket")
+        self._unsent = bytearray()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        await self._flush(timeout)
         return await self._stream.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self._stream.write(buffer, timeout)
+        self._unsent += buffer
+        if len(self._unsent) > UNSENT_BYTES:
+            await self._flush(timeout)
+
+    async def _flush(self, timeout: float | None) -> None:
+        if self._unsent:
+            data, self._unsent = bytes(self._unsent), bytearray()
+            await self._stream.write(data, timeout)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
+        """`is_readable`, which is asked of every idle connection at every request, is ours."""
+        if info == "is_readable" and hasattr(select, "poll"):
+            return self._socket is None or _is_readable(self._socket)
         return self._stream.get_extra_info(info)
 
     async def start_tls(
@@ -161,10 +178,19 @@ class Connection(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:  # fmt: skip
         try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            return Connection(await self._stream.start_tls(ssl_context, server_hostname, timeout))
         except BaseException:
             await self._stream.aclose()
             raise
+
+
+def _is_readable(link: socket.socket) -> bool:
+    """Say whether there is something to read: of an idle connection, that the other side left."""
+    if link.fileno() < 0:
+        return True
+    readable = select.poll()
+    readable.register(link, select.POLLIN)
+    return bool(readable.poll(0))
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):

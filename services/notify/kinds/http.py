@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -27,28 +28,53 @@ Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """Where a request goes: the address without user and password, which become a header."""
+
+    url: httpx.URL
+    target: httpcore.URL
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """What one try sends."""
 
-    url: httpx.URL
+    site: Site
     headers: Headers
     content: bytes
 
+    @property
+    def url(self) -> httpx.URL:
+        return self.site.url
+
+
+@lru_cache(maxsize=256)
+def site_at(address: str) -> Site:
+    """Read an address, once: a channel's is the same for every message."""
+    url = httpx.URL(address)
+    bare = url.copy_with(userinfo=b"", fragment=None)
+    target = httpcore.URL(
+        scheme=bare.raw_scheme, host=bare.raw_host, port=bare.port, target=bare.raw_path
+    )
+    headers = [("Host", url.netloc.decode())]
+    if url.userinfo:
+        headers.append(("Authorization", _basic(url.userinfo)))
+    return Site(bare, target, tuple(headers))
+
 
 def letter_to(address: str, content: bytes, headers: Mapping[str, str]) -> Letter:
-    """Return the request with what every one of ours has; user and password become a header."""
-    url = httpx.URL(address)
+    """Return the request with what every one of ours has; a user in the address goes before."""
+    site = site_at(address)
     given = {
-        "Host": url.netloc.decode(),
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
         "User-Agent": "dormice",
         **headers,
+        **dict(site.headers),
     }
-    if url.userinfo:
-        given["Authorization"] = _basic(url.userinfo)
-    bare = url.copy_with(userinfo=b"", fragment=None)
-    return Letter(bare, [(name.encode(), value.encode()) for name, value in given.items()], content)
+    pairs = [(name.encode(), value.encode()) for name, value in given.items()]
+    return Letter(site, pairs, content)
 
 
 def bearer(token: str | None) -> dict[str, str]:
@@ -91,11 +117,9 @@ async def post(
 async def _exchange(
     pool: httpcore.AsyncConnectionPool, letter: Letter, now: datetime, limit: asyncio.Timeout
 ) -> dict[str, Any]:
-    url = httpcore.URL(
-        scheme=letter.url.raw_scheme, host=letter.url.raw_host, port=letter.url.port,
-        target=letter.url.raw_path,
-    )  # fmt: skip
-    async with pool.stream("POST", url, headers=letter.headers, content=letter.content) as answer:
+    async with pool.stream(
+        "POST", letter.site.target, headers=letter.headers, content=letter.content
+    ) as answer:
         limit.reschedule(None)  # The status decides; nothing that comes after can take it back.
         outcome: dict[str, Any] = {"status": answer.status}
         wait = parse_retry_after({name.lower(): value for name, value in answer.headers}, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,30 @@ async def test_tries_repeat_the_same_message_until_it_is_taken(
     async with outside.log() as log:
         (event,) = await log.wait_for(NotificationDelivered)
     assert event.tries == 4
+
+
+async def test_a_server_that_answers_500_for_an_hour_gets_it_then(
+    running: Running, outside: Outside, receiver: WebhookReceiver
+) -> None:
+    receiver.default = Answer(500)
+    channel = await outside.add_channel("ops", receiver.url)
+    began = running.clock.now()
+    await outside.publish(raised(make_alert()))
+    while running.clock.now() - began < timedelta(hours=1):
+        tried = len(await receiver.wait_for(1))
+        await until_waiting(outside, channel)
+        (row,) = await outside.ask("deliveries", channel_id=channel)
+        wait = datetime.fromisoformat(row["next_try_at"]) - running.clock.now()
+        await running.advance(wait)
+        await receiver.wait_for(tried + 1)
+    assert 8 <= len(receiver.received) <= 12
+    receiver.default = Answer(200)
+    await until_waiting(outside, channel)
+    await running.advance(timedelta(minutes=40))
+    async with outside.log() as log:
+        (event,) = await log.wait_for(NotificationDelivered)
+    assert event.tries == len(receiver.received)
+    assert len({request.delivery_id for request in receiver.received}) == 1
 
 
 async def until_waiting(outside: Outside, channel: str) -> None:

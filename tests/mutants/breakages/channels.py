@@ -142,6 +142,14 @@ MUTANTS = (
         f"{OF_KINDS}::test_a_wrong_config_is_one_clear_error_without_the_secret",
     ),
     Mutant(
+        "a-changed-address-is-not-used",
+        "effects",
+        "services/notify/shelf.py",
+        "if item is None or not item.is_fresh:",
+        "if item is None:",
+        "unit/notify/test_shelf.py::test_what_lay_too_long_is_read_again",
+    ),
+    Mutant(
         "mail-sends-a-password-in-the-clear",
         "R20",
         "services/notify/kinds/smtp.py",
