@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.bench import beats, boot, bus, deadlines, fleet, loop, simulated, system, telling
+from tests.bench import (
+    beats,
+    boot,
+    burst,
+    bus,
+    deadlines,
+    fleet,
+    loop,
+    simulated,
+    system,
+    telling,
+)
 from tests.bench.figure import Bench, Figure
 
 SERIAL = "serial sum of its raw limits /s"
@@ -61,6 +72,23 @@ BENCHES = (
         "tell",
         (Figure("p99", "offline deadline → webhook body received, p99", "ms", 250, 50),),
         telling.soon,
+    ),
+    Bench(
+        "burst",
+        (Figure("rate", "10,000 alerts at once: told one by one, a second", "/s", 1000, more=True,
+                peer="their_rate", peer_name="/s Alertmanager"),
+         Figure("lost", "10,000 alerts at once: lost", "", 0,
+                peer="their_lost", peer_name="Alertmanager"),
+         Figure("doubled", "10,000 alerts at once: told twice", "", 0,
+                peer="their_doubled", peer_name="Alertmanager"),
+         Figure("cpu", "CPU time of an alert told", "ms",
+                peer="their_cpu", peer_name="ms Alertmanager"),
+         Figure("megabytes", "memory after 10,000 alerts", "MB",
+                peer="their_megabytes", peer_name="MB Alertmanager"),
+         Figure("accepted", "10,000 alerts at once: in the log, a second", "/s", more=True,
+                peer="their_accepted", peer_name="/s taken by Alertmanager")),
+        burst.measure,
+        repetitions=1,
     ),
     Bench(
         "silent",

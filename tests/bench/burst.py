@@ -1,0 +1,171 @@
+"""10,000 alerts at once, told one by one to a local webhook: ours, and a real Alertmanager's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from libs.common.clock import SystemClock, monotonic_seconds
+from libs.common.events.alert import Alert, AlertRaised
+from libs.common.testing.nats import NatsServer
+from libs.common.testing.webhook_receiver import Received, WebhookReceiver
+from services.notify.kinds.alertmanager import alert_of
+from services.notify.message import alert_view
+from tests.integration.notify.alertmanager import alertmanager
+from tests.integration.notify.running import Outside, start_process
+from tests.unit.notify.world import make_alert
+
+COUNT = 10_000
+AT_ONCE = 500
+PATIENCE_SECONDS = 180.0
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came, how fast, and what that cost the process that told it."""
+
+    rate: float
+    missing: int
+    doubled: int
+    cpu_milliseconds: float
+    megabytes: float
+
+
+async def measure(folder: Path) -> dict[str, float]:
+    """Alerts told a second, lost, doubled, CPU time of each, memory; and Alertmanager's."""
+    ours, stored = await _ours(folder / "ours")
+    theirs, accepted = await _theirs(folder / "theirs")
+    return {
+        "accepted": stored, "rate": ours.rate, "lost": ours.missing, "doubled": ours.doubled,
+        "cpu": ours.cpu_milliseconds, "megabytes": ours.megabytes,
+        "their_rate": theirs.rate, "their_accepted": accepted, "their_lost": theirs.missing,
+        "their_doubled": theirs.doubled, "their_cpu": theirs.cpu_milliseconds,
+        "their_megabytes": theirs.megabytes,
+    }  # fmt: skip
+
+
+def _alerts() -> list[Alert]:
+    now = SystemClock().now()
+    return [make_alert(f"a{n:05}", f"h{n:05}", raised_at=now, last_seen_at=now)
+            for n in range(COUNT)]  # fmt: skip
+
+
+# -- ours: in the log of a real bus, told by a process of its own ----------------------------------
+
+
+async def _ours(folder: Path) -> tuple[Told, float]:
+    """Return what was told, and how many alerts a second the log took."""
+    async with _bus(folder) as nats, WebhookReceiver() as receiver, Outside(nats) as outside:
+        process = await start_process(nats, folder / "notify")
+        try:
+            await outside.add_channel("ops", receiver.url)
+            found = psutil.Process(process.pid)
+            before, events = _cpu(found), [AlertRaised(alert=alert) for alert in _alerts()]
+            started = monotonic_seconds()
+            publishing = asyncio.create_task(_publish(outside, events))
+            took = await _until_all(receiver, started)
+            stored = COUNT / (await publishing - started)
+            return _told(receiver, _ids_in_ours, took, found, before), stored
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+@asynccontextmanager
+async def _bus(folder: Path) -> AsyncIterator[NatsServer]:
+    server = NatsServer(_made(folder))
+    await asyncio.to_thread(server.start)
+    await server.create_topology()
+    try:
+        yield server
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _made(folder: Path) -> Path:
+    (folder / "notify").mkdir(parents=True)
+    return folder
+
+
+async def _publish(outside: Outside, events: list[AlertRaised]) -> float:
+    """Return when the last of them was stored, on the clock that only goes forward."""
+    for start in range(0, len(events), AT_ONCE):
+        await outside.publish(events[start : start + AT_ONCE])
+    return monotonic_seconds()
+
+
+def _ids_in_ours(message: Received) -> list[str]:
+    return [alert["id"] for alert in message.json["alerts"]]
+
+
+# -- theirs: posted to its API, told by its own webhook --------------------------------------------
+
+
+async def _theirs(folder: Path) -> tuple[Told, float]:
+    """Return what it told, and how many alerts a second it took."""
+    async with (
+        WebhookReceiver() as receiver,
+        alertmanager(folder, receiver.url) as peer,
+        httpx.AsyncClient(timeout=60) as client,
+    ):
+        found = psutil.Process(peer.process.pid)
+        before, now = _cpu(found), SystemClock().now()
+        bodies = [alert_of(alert_view(alert, "http://x"), {}, now) for alert in _alerts()]
+        started = monotonic_seconds()
+        for start in range(0, COUNT, AT_ONCE):
+            sent = json.dumps(bodies[start : start + AT_ONCE])
+            answer = await client.post(
+                f"{peer.url}/api/v2/alerts", content=sent,
+                headers={"Content-Type": "application/json"},
+            )  # fmt: skip
+            answer.raise_for_status()
+        accepted = COUNT / (monotonic_seconds() - started)
+        took = await _until_all(receiver, started)
+        return _told(receiver, _ids_in_theirs, took, found, before), accepted
+
+
+def _ids_in_theirs(message: Received) -> list[str]:
+    return [alert["labels"]["alert_id"] for alert in message.json["alerts"]]
+
+
+# -- both ------------------------------------------------------------------------------------------
+
+
+async def _until_all(receiver: WebhookReceiver, started: float) -> float:
+    """Return the seconds until everything was told, or until nothing more came for long."""
+    try:
+        await receiver.wait_until(lambda all_: len(all_) >= COUNT, PATIENCE_SECONDS)
+    except TimeoutError:
+        print("not all were told", file=sys.stderr)
+    took = monotonic_seconds() - started
+    await asyncio.sleep(1)  # What comes twice, comes now.
+    return took
+
+
+def _told(
+    receiver: WebhookReceiver, ids_in: Callable[[Received], list[str]], took: float,
+    process: psutil.Process, before: float,
+) -> Told:  # fmt: skip
+    times = Counter(one for message in receiver.received for one in ids_in(message))
+    return Told(
+        rate=len(times) / took,
+        missing=COUNT - len(times),
+        doubled=sum(count - 1 for count in times.values()),
+        cpu_milliseconds=(_cpu(process) - before) * 1000 / max(len(times), 1),
+        megabytes=process.memory_info().rss / MEGABYTE,
+    )
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
