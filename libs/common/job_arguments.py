@@ -20,6 +20,9 @@ MAY_HAVE_GROUP = NEEDS_GROUP | {"restore", "snapshots"}
 EXCLUSIVE = frozenset({"forget", "prune", "check"})
 """They lock the repository for themselves: one at a time in each repository."""
 
+LOCKING = EXCLUSIVE | {"backup", "restore"}
+"""They lock the repository, though most of them beside others."""
+
 FOR_ALL_WHO_SHARE = frozenset({"prune", "check"})
 """Work on a repository as a whole: any host that shares it can do it."""
 

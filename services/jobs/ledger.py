@@ -109,10 +109,13 @@ def send_cancel(tx: Tx, host: Host, job_id: str) -> None:
 
 
 def unlock(tx: Tx, job: Job) -> None:
-    """The job locks its repository no more: who waits for that may go."""
-    if job.locks is not None:
-        for other in store.waiting_to_lock(tx, job.locks):
-            serve_soon(tx, other.host_id)
+    """The job is no more in its repository's way: who waits for that may go."""
+    repository = job.locks or store.repository_of(tx, job.host_id)
+    if repository is None:
+        return
+    find = store.waiting_to_lock if job.locks is None else store.waiting_to_use
+    for host_id in find(tx, repository):
+        serve_soon(tx, host_id)
 
 
 def stop_sending(tx: Tx, job_id: str) -> None:

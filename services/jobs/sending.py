@@ -13,6 +13,7 @@ from typing import Any
 
 from libs.common.events.agent import AgentConfigApplied, AgentJobDeclined
 from libs.common.events.job import JobKind, JobStatus
+from libs.common.job_arguments import EXCLUSIVE, LOCKING
 from libs.common.loop.tx import Tx
 from libs.common.protocol import Hold, Run
 from services.jobs import hosts, policy, store
@@ -50,7 +51,6 @@ from services.jobs.settings import (
 
 CANCEL = "cancel"
 STALE_CONFIG = "stale_config"
-REPOSITORY_BUSY = "repository_busy"
 SESSION_GONE = frozenset({"not_connected", "other_session"})
 
 
@@ -80,7 +80,8 @@ class Sending:
             else:
                 self._send(tx, host, chosen)
                 resting.remove(chosen)
-        looks.extend(_hold(tx, host, job) for job in resting if job.wants_hold)
+        held = [store.get_job(tx, job.job_id) for job in resting if job.wants_hold]
+        looks.extend(_hold(tx, host, job) for job in held)
         _look_again(tx, host_id, looks)
 
     def _send(self, tx: Tx, host: Host, job: Job) -> None:
@@ -210,12 +211,20 @@ def not_locked_out(tx: Tx, host: Host, waiting: Sequence[Job]) -> list[Job]:
 
 
 def _is_locked_out(tx: Tx, host: Host, job: Job) -> bool:
-    repository = locked_by(job.kind, host.record)
-    holder = store.find_locking(tx, repository, job.job_id) if repository else None
+    """Say whether others are in a job's way. Who wants the repository for itself waits for all
+    that use it, and whoever comes meanwhile waits behind: it would only meet the lock."""
+    repository = host.record.repository_id
+    if repository is None or job.kind not in LOCKING:
+        return False
+    holder = store.find_locking(tx, repository, job.job_id)
+    if holder is None and job.kind in EXCLUSIVE:
+        holder = store.find_using(tx, repository, job.job_id)
+    elif holder is None:
+        holder = store.find_next_to_lock(tx, repository, job.job_id)
     if holder is None:
         return False
-    if job.wait_reason != REPOSITORY_BUSY:
-        store.update_job(tx, job.job_id, wait_reason=REPOSITORY_BUSY)
+    if job.wait_reason != store.REPOSITORY_BUSY:
+        store.update_job(tx, job.job_id, wait_reason=store.REPOSITORY_BUSY)
         tx.decide(host.record.id, "job_waits", f"{title(host, job)}: waits for the {holder.kind} "
                   "of the same repository", job_id=job.job_id, holder=holder.job_id)  # fmt: skip
     return True

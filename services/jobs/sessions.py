@@ -51,7 +51,7 @@ def on_offline(tx: Tx, event: AgentOffline) -> None:
     if host is None or host.live_session != event.session:
         return
     hosts.end_session(tx, event.host_id)
-    for job in store.at_agent(tx, event.host_id):
+    for job in (*store.at_agent(tx, event.host_id), *store.waiting(tx, event.host_id)):
         unlock(tx, job)
     _lose_session(tx, event.host_id, event.session, event.reason.value)
 

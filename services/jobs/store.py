@@ -17,6 +17,9 @@ from libs.common.events.job import JobKind, JobOrigin, JobStatus
 from libs.common.loop.tx import Tx
 from services.jobs.records import Cause, Job
 
+REPOSITORY_BUSY = "repository_busy"
+"""Why a job waits that could go but for others in its repository."""
+
 _NAMES = [field.name for field in fields(Job)]
 _COLUMNS = ", ".join(_NAMES)
 _ENUMS: dict[str, type[StrEnum]] = {
@@ -120,8 +123,49 @@ def find_locking(tx: Tx, repository_id: str, but: str) -> Job | None:
     return found[0] if found else None
 
 
-def waiting_to_lock(tx: Tx, repository_id: str) -> list[Job]:
-    return _jobs(tx.db, "WHERE locks = ? AND status = 'requested'", repository_id)
+def find_using(tx: Tx, repository_id: str, but: str) -> Job | None:
+    """Return a job other than `but` that works on the repository now, as `find_locking`."""
+    found = _jobs(
+        tx.db,
+        "WHERE job_id <> ? AND (sent_session IS NOT NULL OR at_agent) "
+        "AND status IN ('requested', 'dispatched', 'running') AND kind IN "
+        "('backup', 'restore', 'forget', 'prune', 'check') "
+        "AND host_id IN (SELECT host_id FROM host WHERE repository_id = ? AND online)",
+        but, repository_id,
+    )  # fmt: skip
+    return found[0] if found else None
+
+
+def find_next_to_lock(tx: Tx, repository_id: str, but: str) -> Job | None:
+    """Return a job that waits for nothing but the repository, which it wants for itself."""
+    found = _jobs(
+        tx.db,
+        "WHERE locks = ? AND job_id <> ? AND status = 'requested' AND wait_reason = ? "
+        "AND host_id IN (SELECT host_id FROM host WHERE online)",
+        repository_id, but, REPOSITORY_BUSY,
+    )  # fmt: skip
+    return found[0] if found else None
+
+
+def waiting_to_lock(tx: Tx, repository_id: str) -> set[str]:
+    """Return the hosts with a waiting job that wants the repository for itself."""
+    jobs = _jobs(tx.db, "WHERE locks = ? AND status = 'requested'", repository_id)
+    return {job.host_id for job in jobs}
+
+
+def waiting_to_use(tx: Tx, repository_id: str) -> set[str]:
+    """Return the connected hosts with a waiting job, of those that share the repository."""
+    rows = tx.db.execute(
+        "SELECT DISTINCT host_id FROM job WHERE status = 'requested' "
+        "AND host_id IN (SELECT host_id FROM host WHERE repository_id = ? AND online)",
+        (repository_id,),
+    )
+    return {host_id for (host_id,) in rows}
+
+
+def repository_of(tx: Tx, host_id: str) -> str | None:
+    row = tx.db.execute("SELECT repository_id FROM host WHERE host_id = ?", (host_id,)).fetchone()
+    return None if row is None else row[0]
 
 
 def list_jobs(tx: Tx, *, host_id: str | None, status: str | None, limit: int) -> list[Job]:

@@ -28,7 +28,7 @@ from libs.common.protocol import RunStatus
 from services.jobs import policy_kinds
 from services.jobs.errors import GroupNotFound, NoRepository, NoRetention
 from services.jobs.hosts import Host, Session
-from tests.unit.jobs.world import HOME, MAIL, START, World, record
+from tests.unit.jobs.world import HOME, MAIL, START, World, attempt_id, record
 
 KEEPING = HOME.model_copy(update={"retention": {"keep_daily": 7}})
 KEEPING_NONE = MAIL.model_copy(update={"retention": {"keep_daily": 0}})
@@ -177,16 +177,63 @@ def test_whatever_ends_the_lock_lets_the_next_go(how: str) -> None:
     assert world.run_ids() == [check, prune]
 
 
-def test_who_waits_for_a_repository_keeps_nobody_from_the_host() -> None:
+def test_a_backup_waits_for_who_has_the_repository_for_itself() -> None:
     world = Two()
-    world.ask_for("h1", "check")
-    world.ask_for("h2", "prune")
+    check = world.ask_for("h1", "check")
     backup = world.ask_for("h2", "backup", source_group_id="g1")
-    assert world.run_ids()[-1] == backup
-    forget = world.ask_for("h2", "forget", source_group_id="g1", when_it_wakes=True)
-    world.take("h2", backup)
-    world.end("h2", backup)
-    assert forget not in world.run_ids(), "a forget takes its turn, too"
+    listed = world.ask_for("h2", "snapshots")
+    assert world.run_ids() == [check, listed], "a list locks nothing"
+    world.take("h2", listed)
+    world.end("h2", listed)
+    assert world.run_ids() == [check, listed]
+    world.take("h1", check)
+    world.end("h1", check)
+    assert world.run_ids() == [check, listed, backup]
+
+
+def test_a_fire_meanwhile_is_held() -> None:
+    world = Two()
+    check = world.ask_for("h2", "check")
+    world.take("h2", check)
+    world.session = "h1-S1"
+    world.fire()
+    fired = attempt_id()
+    assert world.status(fired) == "requested"
+    (hold,) = world.commands("hold")
+    assert (hold["job_id"], hold["reason"]) == (fired, "repository_busy")
+    world.end("h2", check)
+    assert world.run_ids() == [check, fired]
+
+
+def test_a_prune_waits_for_backups_and_is_not_overtaken() -> None:
+    world = Two()
+    backup = world.ask_for("h1", "backup", source_group_id="g1")
+    world.take("h1", backup)
+    prune = world.ask_for("h2", "prune")
+    assert world.run_ids() == [backup], "restic would only meet the backup's lock"
+    laptop = record(id="lap", name="lap", always_on=False)
+    world.enroll(laptop)
+    world.wake("lap")
+    later = world.ask_for("lap", "backup", source_group_id="g1")
+    assert world.run_ids() == [backup], "who comes later waits behind the prune"
+    world.end("h1", backup)
+    assert world.run_ids() == [backup, prune]
+    world.take("h2", prune)
+    world.end("h2", prune)
+    assert world.run_ids() == [backup, prune, later]
+
+
+def test_a_prune_of_a_host_that_falls_asleep_holds_nobody_up() -> None:
+    world = Two()
+    backup = world.ask_for("h1", "backup", source_group_id="g1")
+    world.take("h1", backup)
+    world.ask_for("h2", "prune")
+    world.enroll(record(id="lap", name="lap", always_on=False))
+    world.wake("lap")
+    later = world.ask_for("lap", "backup", source_group_id="g1")
+    assert world.run_ids() == [backup]
+    world.sleep("h2")
+    assert world.run_ids() == [backup, later]
 
 
 # -- how they go -----------------------------------------------------------------------------------
