@@ -30,7 +30,7 @@ def list_thresholds(ask: Ask) -> None:
 
 @threshold_app.command("set")
 @asking
-def set_thresholds(  # Typer: one parameter for each option.
+def set_thresholds(  # noqa: PLR0913  # Typer: one parameter for each option.
     ask: Ask,
     host: HostOption = None,
     tag: TagOption = None,
@@ -40,6 +40,9 @@ def set_thresholds(  # Typer: one parameter for each option.
     ] = None,
     stale: Annotated[
         str | None, typer.Option("--stale", metavar="TIME", help="Without a backup: 3d, 14d.")
+    ] = None,
+    missed: Annotated[
+        str | None, typer.Option("--missed", metavar="TIME", help="Online, and nothing ran: 1h.")
     ] = None,
 ) -> None:
     """Say after how long someone is told: of a host, a tag, a mode.
@@ -52,10 +55,12 @@ def set_thresholds(  # Typer: one parameter for each option.
       dormice threshold set --tag paris --offline 5m --stale 3d
       dormice threshold set --mode intermittent --stale 14d
       dormice threshold set --host web-3 --offline default
+      dormice threshold set --tag prod --missed 1h
     """
     from cli.thresholds import Wanted, change_thresholds
 
-    change_thresholds(ask, Wanted(host, tag, mode), offline, stale)
+    limits = {"offline": offline, "stale": stale, "missed": missed}
+    change_thresholds(ask, Wanted(host, tag, mode), limits)
 
 
 @threshold_app.command("clear")

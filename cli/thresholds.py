@@ -12,7 +12,7 @@ from cli.output import Listing
 from cli.table import Column, Row, Table
 from libs.common.errors import BadInput
 
-FIELDS = ("scope", "name", "offline", "stale")
+FIELDS = ("scope", "name", "offline", "stale", "missed")
 DEFAULT = "default"
 NEXT = "dormice threshold set --tag TAG --stale 3d"
 
@@ -41,20 +41,20 @@ class Wanted:
         return self.host or (f"tag {self.tag}" if self.tag else f"{self.mode} hosts")
 
 
-def change_thresholds(ask: Ask, wanted: Wanted, offline: str | None, stale: str | None) -> None:
-    """Change what was said. Raises: BadInput."""
+def change_thresholds(ask: Ask, wanted: Wanted, given: dict[str, str | None]) -> None:
+    """Change what was said, of each threshold that is not None. Raises: BadInput."""
     wanted.check()
-    given = {"offline": offline, "stale": stale}
     limits = {
         name: None if text == DEFAULT else text for name, text in given.items() if text is not None
     }
     if not limits:
-        raise BadInput("say which threshold: --offline or --stale")
+        raise BadInput("say which threshold: --offline, --stale or --missed")
     if wanted.host is not None:
         _change_host(ask, wanted, limits)
         return
     made = ask.client.patch("/thresholds", {**wanted.place, **limits})
-    said = ", ".join(f"{name} {made[name] or DEFAULT}" for name in given)
+    said = ", ".join(f"{name} {made[name] or DEFAULT}" for name in ("offline", "stale"))
+    said += f", missed {made['missed']}" if made["missed"] else ""
     ask.out.result(made, f"{wanted.words}: {said}", "dormice threshold list")
 
 
@@ -87,6 +87,7 @@ def threshold_table() -> Table:
         Column("OF", _of, keep=8, least=12),
         Column("OFFLINE", lambda rule: rule["offline"] or "-", keep=7),
         Column("STALE", lambda rule: rule["stale"] or "-", keep=7),
+        Column("MISSED", lambda rule: rule["missed"] or "-", keep=6),
     )
     return Table(columns, FIELDS, "No threshold.")
 

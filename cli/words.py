@@ -21,6 +21,7 @@ ALERT_WORDS = {
     "stale_schedule": "no backup",
     "pending_run_abandoned": "run abandoned",
     "backup_not_succeeding": "no backup",
+    "schedule_missed": "no run",
 }
 _SHAPES = {ord(one.shape): None for one in Shape if one is not Shape.NONE}
 JOB_SHAPES = {

@@ -64,6 +64,11 @@ def stale_after(host: Subject, rules: ThresholdRules, fleet: timedelta) -> Thres
     return _choose(host, rules, "stale_seconds") or Threshold(fleet, Origin.FLEET)
 
 
+def missed_after(host: Subject, rules: ThresholdRules) -> Threshold | None:
+    """Return how long a fire may go without a run before `schedule_missed`; None: nobody asked."""
+    return _choose(host, rules, "missed_seconds")
+
+
 def _choose(host: Subject, rules: ThresholdRules, field: str) -> Threshold | None:
     own = _span(host.own, field)
     if own is not None:

@@ -50,6 +50,7 @@ SEVERITY = {
     AlertKind.FLEET_OUTAGE: Severity.CRITICAL,
     AlertKind.PENDING_RUN_ABANDONED: Severity.WARNING,
     AlertKind.BACKUP_NOT_SUCCEEDING: Severity.WARNING,
+    AlertKind.SCHEDULE_MISSED: Severity.WARNING,
 }
 
 HOLDING = frozenset({
@@ -69,6 +70,7 @@ class ResolveReason(StrEnum):
     BACKUP_SUCCEEDED = "backup_succeeded"
     JOB_SUCCEEDED = "job_succeeded"
     SCHEDULE_DISABLED = "schedule_disabled"
+    RUN_PRODUCED = "run_produced"
     THRESHOLD_CHANGED = "threshold_changed"
     OPERATOR = "operator"
     ALL_RETURNED = "all_returned"
@@ -257,6 +259,7 @@ _WORDS = {
     ResolveReason.MODE_CHANGED: "the mode of the host changed",
     ResolveReason.BACKUP_SUCCEEDED: "a backup succeeded",
     ResolveReason.JOB_SUCCEEDED: "the job succeeded",
+    ResolveReason.RUN_PRODUCED: "the schedule produced a run",
     ResolveReason.SCHEDULE_DISABLED: "no schedule is enabled any more",
     ResolveReason.THRESHOLD_CHANGED: "the threshold is longer now",
     ResolveReason.OPERATOR: "an operator resolved it",

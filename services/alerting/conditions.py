@@ -20,6 +20,7 @@ from services.alerting import store_alerts as rows
 from services.alerting.alerts import Finding, ResolveReason
 from services.alerting.chances import NOT_SUCCEEDING, ChanceJudge
 from services.alerting.facts import Facts
+from services.alerting.missed import MissedJudge
 from services.alerting.policy import HostState, OfflineVerdict, StaleVerdict, Status
 from services.alerting.settings import AlertingSettings
 from services.alerting.store import Host
@@ -44,9 +45,9 @@ _STALE_ENDS = {
 class Conditions(Facts):
     """Judges `agent_offline` and `stale_schedule`; knows of all conditions whether they hold."""
 
-    def __init__(self, settings: AlertingSettings, judge: ChanceJudge) -> None:
+    def __init__(self, settings: AlertingSettings, judge: ChanceJudge, missed: MissedJudge) -> None:
         super().__init__(settings)
-        self._judge = judge
+        self._judge, self.missed = judge, missed
 
     # -- looking later ----------------------------------------------------------------------------
 
@@ -96,6 +97,7 @@ class Conditions(Facts):
     def on_expected(self, tx: Tx, host: Host) -> None:
         """Another thing is expected of a host: what is open may end, and what follows is due."""
         chances.on_expected(tx, host)
+        self.missed.plan(tx, host)
         self.end_if_too_early(tx, host)
         self.look(tx, host)
 

@@ -28,10 +28,16 @@ class Facts:
         fleet = self._settings.stale_after
         return thresholds.stale_after(host.limits, store.get_rules(tx), fleet)
 
+    def missed_after(self, tx: Tx, host: Host) -> Threshold | None:
+        """Return how long a fire of `host` may go without a run, and who asked; None: nobody."""
+        return thresholds.missed_after(host.limits, store.get_rules(tx))
+
     def expected(self, tx: Tx, host: Host) -> tuple[object, ...]:
         """Return what is expected of `host`: what either condition depends on but for events."""
         floor, stale_after = self.floor(tx, host), self.stale_after(tx, host)
-        return host.always_on, floor.value, stale_after.value, host.has_schedule
+        missed = self.missed_after(tx, host)
+        window = None if missed is None else missed.value
+        return host.always_on, floor.value, stale_after.value, host.has_schedule, window
 
     def state(self, tx: Tx, host: Host) -> HostState:
         """Return what the rules need of `host`."""

@@ -13,7 +13,7 @@ from libs.common.events.host import (
 )
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
-from services.alerting import alerts, chances, outage, silences, store
+from services.alerting import alerts, chances, missed, outage, silences, store, store_missed
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
@@ -45,6 +45,7 @@ class Hosts:
         after = take_record(tx, event.record)
         if after is None:
             return
+        self._conditions.missed.plan(tx, after)
         if before is None:
             chances.on_expected(tx, after)
             self._conditions.look(tx, after)
@@ -79,6 +80,7 @@ class Hosts:
         for kind in (OFFLINE, STALE, UNTOLD, silences.DEADLINE):
             tx.unschedule(kind, event.host_id)
         chances.on_removed(tx, event.host_id)
+        missed.on_removed(tx, event.host_id)
         store.forget_host(tx, event.record)
 
     # -- sessions ---------------------------------------------------------------------------------
@@ -182,8 +184,10 @@ def take_record(tx: Tx, record: HostRecord) -> Host | None:
         record_version=record.version,
         offline_seconds=record.thresholds.offline_seconds,
         stale_seconds=record.thresholds.stale_seconds,
+        missed_seconds=record.thresholds.missed_seconds,
         has_schedule=any(schedule.enabled for schedule in record.schedules),
         group_names={group.id: group.name for group in record.source_groups},
     )
     store.save_host(tx, host)
+    store_missed.save_schedules(tx, record)
     return host

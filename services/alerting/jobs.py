@@ -23,7 +23,7 @@ from libs.common.events.job import (
     JobStatus,
 )
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, chances, store
+from services.alerting import alerts, chances, missed, store
 from services.alerting import store_alerts as rows
 from services.alerting.alerts import Finding, ResolveReason
 from services.alerting.conditions import STALE, Conditions
@@ -54,6 +54,7 @@ class Jobs:
         host = self._news(tx, event, "finished")
         if host is None:
             return
+        missed.on_run(tx, event)
         if event.status in SUCCESSES:
             self._succeed(tx, host, event)
         elif event.status is JobStatus.FAILED:

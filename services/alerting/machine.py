@@ -41,10 +41,25 @@ from libs.common.events.host import (
     HostThresholdsChanged,
     ThresholdRules,
 )
-from libs.common.events.job import JobAbandoned, JobFinished, JobInterrupted
+from libs.common.events.job import (
+    JobAbandoned,
+    JobFinished,
+    JobInterrupted,
+    JobRequested,
+    JobStarted,
+)
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, chances, follow, outage, silence_requests, silences, store
+from services.alerting import (
+    alerts,
+    chances,
+    follow,
+    missed,
+    outage,
+    silence_requests,
+    silences,
+    store,
+)
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
@@ -52,6 +67,7 @@ from services.alerting.chances import NOT_SUCCEEDING, ChanceJudge
 from services.alerting.conditions import OFFLINE, STALE, Conditions
 from services.alerting.hosts import UNTOLD, Hosts, take_record
 from services.alerting.jobs import ENDED_BY_BACKUP, Jobs
+from services.alerting.missed import MISSED, MissedJudge
 from services.alerting.policy import Status
 from services.alerting.requests import Requests
 from services.alerting.settings import AlertingSettings
@@ -69,7 +85,7 @@ class AlertingMachine(Machine):
     def __init__(self, settings: AlertingSettings) -> None:
         super().__init__()
         judge = ChanceJudge(settings)
-        self._conditions = conditions = Conditions(settings, judge)
+        self._conditions = conditions = Conditions(settings, judge, MissedJudge(settings))
         watchers = Watchers(settings, self._on_period)
         hosts = Hosts(settings, conditions, watchers)
         jobs = Jobs(conditions)
@@ -85,6 +101,8 @@ class AlertingMachine(Machine):
             GatewayListening: watchers.on_listening,
             GatewayStopped: watchers.on_stopped,
             GatewayLost: watchers.on_lost,
+            JobRequested: missed.on_run,
+            JobStarted: missed.on_run,
             JobFinished: jobs.on_finished,
             JobInterrupted: jobs.on_interrupted,
             JobAbandoned: jobs.on_abandoned,
@@ -100,6 +118,7 @@ class AlertingMachine(Machine):
             OFFLINE: conditions.on_offline_due,
             STALE: conditions.on_stale_due,
             NOT_SUCCEEDING: judge.on_due,
+            MISSED: conditions.missed.on_due,
             UNTOLD: jobs.on_untold_due,
             outage.DEADLINE: outage.on_due,
             silences.DEADLINE: silences.on_due,
@@ -129,7 +148,10 @@ class AlertingMachine(Machine):
         tx.schedule(silences.DEADLINE, silences.ALL, tx.now)
         for host in store.list_hosts(tx):
             chances.on_expected(tx, host)
-            if rows.list_open(tx, host.id):
+            has_alerts = bool(rows.list_open(tx, host.id))
+            if has_alerts or self._conditions.missed_after(tx, host) is not None:
+                self._conditions.missed.plan(tx, host)
+            if has_alerts:
                 self._conditions.look(tx, host)
             elif host.is_away:
                 tx.schedule(OFFLINE, host.id, tx.now)

@@ -10,7 +10,12 @@ from typing import Any
 
 from libs.common.clock import TICK, from_micros, to_micros
 from libs.common.events.agent import OfflineReason
-from libs.common.events.host import HostRecord, ThresholdRules, Thresholds, read_rules
+from libs.common.events.host import (
+    HostRecord,
+    ThresholdRules,
+    Thresholds,
+    read_rules,
+)
 from libs.common.loop.tx import Tx
 from libs.common.thresholds import Subject
 from services.alerting.policy import Status
@@ -23,7 +28,7 @@ _COLUMNS = (
     "host_id", "name", "always_on", "removed", "record_version", "offline_seconds",
     "stale_seconds", "has_schedule", "group_names", "status", "session", "connection", "gateway",
     "last_seen", "offline_at", "offline_reason", "last_success_at", "synced_session", "synced_gate",
-    "tags",
+    "tags", "missed_seconds",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM host"  # noqa: S608  our own names
 _PUT = (
@@ -56,6 +61,7 @@ class Host:
     synced_session: str | None = None
     synced_gate: int = 0
     tags: tuple[str, ...] = ()
+    missed_seconds: int | None = None
 
     @property
     def is_away(self) -> bool:
@@ -65,7 +71,10 @@ class Host:
     @property
     def limits(self) -> Subject:
         """What the choice of its thresholds depends on."""
-        own = Thresholds(offline_seconds=self.offline_seconds, stale_seconds=self.stale_seconds)
+        own = Thresholds(
+            offline_seconds=self.offline_seconds, stale_seconds=self.stale_seconds,
+            missed_seconds=self.missed_seconds,
+        )  # fmt: skip
         return Subject(own, self.tags, self.always_on)
 
 
@@ -122,7 +131,7 @@ def save_host(tx: Tx, host: Host) -> None:
             json.dumps(dict(host.group_names)), host.status, host.session, host.connection,
             host.gateway, _micros(host.last_seen), _micros(host.offline_at), host.offline_reason,
             _micros(host.last_success_at), host.synced_session, host.synced_gate,
-            json.dumps(host.tags),
+            json.dumps(host.tags), host.missed_seconds,
         ),
     )  # fmt: skip
 

@@ -105,6 +105,7 @@ class ThresholdsPatch(Arguments):
 
     offline_seconds: StrictInt | None = None
     stale_seconds: StrictInt | None = None
+    missed_seconds: StrictInt | None = None
 
 
 class ThresholdScope(Arguments):
@@ -121,6 +122,7 @@ class SetThresholds(ThresholdScope):
 
     offline_seconds: StrictInt | None = None
     stale_seconds: StrictInt | None = None
+    missed_seconds: StrictInt | None = None
 
 
 class Nothing(Arguments):

@@ -20,6 +20,8 @@ from services.registry import policy
 
 MAX_TAGS = 50
 SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+SHORTEST_WINDOW = timedelta(minutes=5)
 MAX_ITEMS = 100
 """Schedules a host, and source groups a host."""
 MAX_PATTERNS = 200
@@ -90,6 +92,8 @@ def check_threshold(seconds: int | None, field: str, offline_after: timedelta) -
     `field` is one of `Thresholds`. Nobody can be missed before he is offline.
     """
     least = offline_after if field == "offline_seconds" else SECOND
+    if field == "missed_seconds":
+        return _check_window(seconds)
     if seconds is None or least.total_seconds() <= seconds < LONGEST.total_seconds():
         return seconds
     because = " (DORMICE_OFFLINE_AFTER)" if least is not SECOND else ""
@@ -98,6 +102,12 @@ def check_threshold(seconds: int | None, field: str, offline_after: timedelta) -
         f"the threshold {what} must be at least {render_duration(least)}{because} "
         "and less than 10 years"
     )
+
+
+def _check_window(seconds: int | None) -> int | None:
+    if seconds is None or SHORTEST_WINDOW.total_seconds() <= seconds <= DAY.total_seconds():
+        return seconds
+    raise BadInput("the threshold missed must be at least 5m and at most 1d")
 
 
 def check_record(record: HostRecord) -> None:

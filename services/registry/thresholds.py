@@ -36,7 +36,7 @@ class Setter:
             if field in wanted.model_fields_set
         }
         if not given:
-            raise BadInput("say which threshold: offline or stale")
+            raise BadInput("say which threshold: offline, stale or missed")
         limits = policy.thresholds_at(rules, place).model_copy(update=given)
         if place.tag and place.tag not in rules.tags and len(rules.tags) >= MAX_TAGS:
             raise Conflict(f"{MAX_TAGS} tags have thresholds already; take some away first")

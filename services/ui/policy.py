@@ -14,7 +14,7 @@ from enum import Enum
 from libs.common.cron import BadCron, UnknownZone, is_overdue, next_fire, zone
 from libs.common.events.alert import AlertKind
 from libs.common.events.host import HostRecord, Schedule
-from libs.common.thresholds import Subject, Threshold, offline_floor, stale_after
+from libs.common.thresholds import Subject, Threshold, missed_after, offline_floor, stale_after
 from services.ui.views import Display, FleetDefaults, NextAlert
 
 LastSuccess = Mapping[str, datetime]
@@ -168,10 +168,11 @@ def may_follow(state: str, present: str | None) -> bool:
 def thresholds_of(record: HostRecord, fleet: FleetDefaults) -> dict[str, Threshold]:
     """Return the thresholds in force and who set them."""
     host = Subject(record.thresholds, record.tags, record.always_on)
+    missed = missed_after(host, fleet.rules)
     return {
         "offline": offline_floor(host, fleet.rules, fleet.offline_floor),
         "stale": stale_after(host, fleet.rules, fleet.stale_after),
-    }
+    } | ({} if missed is None else {"missed": missed})
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class HostView:
     has_schedule: bool
     """At least one enabled schedule with a source group."""
     thresholds: Mapping[str, Threshold]
-    """Keys `offline` and `stale`."""
+    """Keys `offline` and `stale`; and `missed`, if somebody asked for it."""
     next_alert: NextAlert | None
     enrolled_at: datetime
     has_repository: bool

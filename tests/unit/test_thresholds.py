@@ -7,7 +7,15 @@ from datetime import timedelta
 import pytest
 
 from libs.common.events.host import HostMode, ThresholdRules, Thresholds
-from libs.common.thresholds import Origin, Subject, Threshold, describe, offline_floor, stale_after
+from libs.common.thresholds import (
+    Origin,
+    Subject,
+    Threshold,
+    describe,
+    missed_after,
+    offline_floor,
+    stale_after,
+)
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RULES = ThresholdRules(
@@ -59,6 +67,15 @@ def test_r5_r6_which_threshold_holds(
 ) -> None:
     assert offline_floor(subject, rules, 15 * MINUTE) == floor
     assert stale_after(subject, rules, 7 * DAY) == stale
+
+
+def test_nobody_is_told_of_missed_schedules_unless_somebody_asked() -> None:
+    assert missed_after(host("paris"), RULES) is None
+    asked = Thresholds(missed_seconds=3600)
+    assert missed_after(host(own=asked), RULES) == Threshold(HOUR, Origin.HOST)
+    by_mode = ThresholdRules(modes={HostMode.ALWAYS_ON: asked})
+    assert missed_after(host(), by_mode) == Threshold(HOUR, Origin.MODE, "always_on")
+    assert missed_after(host(always_on=False), by_mode) is None
 
 
 @pytest.mark.parametrize(("origin", "name", "source", "words"), [

@@ -20,6 +20,7 @@ class AlertKind(StrEnum):
     FLEET_OUTAGE = "fleet_outage"
     PENDING_RUN_ABANDONED = "pending_run_abandoned"
     BACKUP_NOT_SUCCEEDING = "backup_not_succeeding"
+    SCHEDULE_MISSED = "schedule_missed"
 
 
 class Severity(StrEnum):

@@ -47,10 +47,14 @@ class SourceGroup(Record):
 
 
 class Thresholds(Record):
-    """Thresholds in seconds, of a host, a tag or a mode; None: whatever holds otherwise."""
+    """Thresholds in seconds, of a host, a tag or a mode; None: whatever holds otherwise.
+
+    `missed_seconds`: how long a fire of an always-on host may stay without a run; None: for ever.
+    """
 
     offline_seconds: int | None = None
     stale_seconds: int | None = None
+    missed_seconds: int | None = None
 
 
 class HostMode(StrEnum):

@@ -69,6 +69,7 @@ class ThresholdsBody(Body):
 
     offline: Span | None = None
     stale: Span | None = None
+    missed: Span | None = None
 
 
 class ThresholdRulePatch(ThresholdsBody):

@@ -10,10 +10,11 @@ from services.ui.api.shapes import Shape
 class ThresholdRuleOut(Shape):
     """Thresholds of the fleet, of a mode (`always_on`, `intermittent`) or of a tag.
 
-    `offline`, `stale` null: none of its own.
+    Null: none of its own; `missed`, of nobody, means that no missed schedule is told of.
     """
 
     scope: Literal["fleet", "mode", "tag"]
     name: str | None
     offline: str | None
     stale: str | None
+    missed: str | None

@@ -22,6 +22,8 @@ from services.ui.site import site_of
 from services.ui.views import FleetDefaults
 
 Rule = dict[str, Any]
+LIMITS = ("offline", "stale", "missed")
+FIELDS = ("scope", "name", *LIMITS)
 _ORDER: Order[Rule] = Order(
     {"scope": lambda rule: rule["scope"], "name": lambda rule: rule["name"] or ""}, "scope",
     lambda rule: rule["name"] or "",
@@ -36,7 +38,7 @@ class ThresholdScope(Params):
 
 
 def _rules(fleet: FleetDefaults) -> Iterator[Rule]:
-    yield _rule("fleet", None, fleet.offline_floor, fleet.stale_after)
+    yield _rule("fleet", None, fleet.offline_floor, fleet.stale_after, None)
     for mode, limits in fleet.rules.modes.items():
         yield _own("mode", mode, limits)
     for tag, limits in fleet.rules.tags.items():
@@ -44,14 +46,15 @@ def _rules(fleet: FleetDefaults) -> Iterator[Rule]:
 
 
 def _own(scope: str, name: str, limits: Thresholds) -> Rule:
-    spans = (limits.offline_seconds, limits.stale_seconds)
-    offline, stale = (None if span is None else timedelta(seconds=span) for span in spans)
-    return _rule(scope, name, offline, stale)
+    spans = (limits.offline_seconds, limits.stale_seconds, limits.missed_seconds)
+    return _rule(
+        scope, name, *(None if span is None else timedelta(seconds=span) for span in spans)
+    )
 
 
-def _rule(scope: str, name: str | None, offline: timedelta | None, stale: timedelta | None) -> Rule:
-    texts = (None if span is None else format_duration(span) for span in (offline, stale))
-    return dict(zip(("scope", "name", "offline", "stale"), (scope, name, *texts), strict=True))
+def _rule(scope: str, name: str | None, *spans: timedelta | None) -> Rule:
+    texts = (None if span is None else format_duration(span) for span in spans)
+    return dict(zip(FIELDS, (scope, name, *texts), strict=True))
 
 
 @get(
@@ -78,7 +81,7 @@ async def set_thresholds(request: ApiRequest) -> Answered:
     """What is left out stays; null takes a threshold away. Raises: BadInput, Conflict."""
     wanted = await body_of(request, bodies.ThresholdRulePatch)
     place = wanted.model_dump(mode="json", include={"tag", "mode"}, exclude_none=True)
-    asked = {**place, **threshold_seconds(wanted, {"offline", "stale"})}
+    asked = {**place, **threshold_seconds(wanted, frozenset(LIMITS))}
     done = await site_of(request).calls.ask("registry", "set_thresholds", asked, request.user)
     scope = "mode" if done.result["tag"] is None else "tag"
     rule = _own(scope, done.result[scope], Thresholds.model_validate(done.result))

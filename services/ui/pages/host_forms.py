@@ -86,6 +86,7 @@ class HostForms(Controller):
                 "thresholds": {
                     "offline_seconds": forms.seconds_of(form.get("offline", "")),
                     "stale_seconds": forms.seconds_of(form.get("stale", "")),
+                    "missed_seconds": forms.seconds_of(form.get("missed", "")),
                 },
             }  # fmt: skip
             await ask(request, "registry", "patch_host", host_id, **asked)

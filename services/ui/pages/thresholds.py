@@ -28,7 +28,7 @@ class ThresholdForms(Controller):
         form = await _form(request)
         try:
             asked: dict[str, Any] = _place(form)
-            for name in ("offline", "stale"):
+            for name in ("offline", "stale", "missed"):
                 if form.get(name):
                     asked[f"{name}_seconds"] = seconds_of(form[name])
             await _ask(request, "set_thresholds", asked)

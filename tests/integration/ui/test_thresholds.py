@@ -8,7 +8,8 @@ import pytest
 
 from tests.integration.ui.world import World
 
-FLEET = {"scope": "fleet", "name": None, "offline": "15m0s", "stale": "7d0h0m"}
+FLEET = {"scope": "fleet", "name": None, "offline": "15m0s", "stale": "7d0h0m",
+         "missed": None}  # fmt: skip
 
 
 async def limits_of(world: World, host_id: str) -> dict[str, tuple[str, str]]:
@@ -20,9 +21,13 @@ async def test_set_listed_shown_on_hosts_and_taken_away(world: World) -> None:
     host_id = await world.enroll("web-1")
     await world.patch(f"/hosts/{host_id}", tags=["paris", "a/b c"])
     paris = await world.patch("/thresholds", tag="Paris", offline="5m", stale="3d")
-    assert paris == {"scope": "tag", "name": "paris", "offline": "5m0s", "stale": "3d0h0m"}
+    assert paris == {
+        "scope": "tag", "name": "paris", "offline": "5m0s", "stale": "3d0h0m", "missed": None,
+    }  # fmt: skip
     odd = await world.patch("/thresholds", tag="a/b c", offline=120)
-    assert odd == {"scope": "tag", "name": "a/b-c", "offline": "2m0s", "stale": None}
+    assert odd == {
+        "scope": "tag", "name": "a/b-c", "offline": "2m0s", "stale": None, "missed": None,
+    }  # fmt: skip
     mode = await world.patch("/thresholds", mode="always_on", offline="1h", stale="30d")
     assert (await world.get("/thresholds"))["items"] == [FLEET, mode, odd, paris]
     assert await limits_of(world, host_id) == {
@@ -32,8 +37,11 @@ async def test_set_listed_shown_on_hosts_and_taken_away(world: World) -> None:
     assert await limits_of(world, host_id) == {
         "offline": ("2m0s", "tag:a/b-c"), "stale": ("30d0h0m", "mode:always_on"),
     }  # fmt: skip
-    await world.patch(f"/hosts/{host_id}", thresholds={"stale": "4d"})
-    assert (await limits_of(world, host_id))["stale"] == ("4d0h0m", "host")
+    await world.patch(f"/hosts/{host_id}", thresholds={"stale": "4d", "missed": "1h"})
+    limits = await limits_of(world, host_id)
+    assert (limits["stale"], limits["missed"]) == (("4d0h0m", "host"), ("1h0m0s", "host"))
+    await world.patch(f"/hosts/{host_id}", thresholds={"missed": None})
+    assert "missed" not in await limits_of(world, host_id)
     assert (await world.patch("/thresholds", tag="paris", stale=None))["stale"] is None
     for place in ({"tag": "a/b c"}, {"tag": "paris"}, {"mode": "always_on"}):
         assert (await world.api.delete("/thresholds", params=place)).status_code == 204
@@ -59,6 +67,7 @@ async def test_set_listed_shown_on_hosts_and_taken_away(world: World) -> None:
         ({"tag": "a", "offline": "5 m"}, "offline: '5 m' is not a duration"),
         ({"tag": "a", "stale": "3650d"}, "less than 10 years"),
         ({"tag": "a", "stale": "0s"}, "stale must be at least 1s"),
+        ({"tag": "a", "missed": "1m"}, "missed must be at least 5m and at most 1d"),
         ({"mode": "tired", "offline": "5m"}, "mode: "),
         ({"tag": "a", "offline": True}, "offline: "),
         ({"tag": "a", "other": "5m"}, "other: "),

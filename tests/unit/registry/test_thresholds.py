@@ -27,6 +27,7 @@ def test_set_patched_and_cleared_each_told_and_audited() -> None:
     answer = rig.ask("set_thresholds", tag=" Paris ", offline_seconds=300)
     assert answer == {
         "tag": "paris", "mode": None, "offline_seconds": 300, "stale_seconds": None,
+        "missed_seconds": None,
     }  # fmt: skip
     rig.ask("set_thresholds", tag="paris", stale_seconds=3 * 86_400)
     rig.ask("set_thresholds", mode="intermittent", stale_seconds=14 * 86_400)
@@ -46,7 +47,7 @@ def test_set_patched_and_cleared_each_told_and_audited() -> None:
         "thresholds.updated", "ada", "thresholds"
     )  # fmt: skip
     assert (entry.before, entry.after) == (
-        {"tag": "paris", "mode": None, "offline_seconds": None, "stale_seconds": None}, answer
+        {**answer, "offline_seconds": None}, answer
     )  # fmt: skip
     assert len(rig.of(Audit)) == len(rig.of(HostThresholdsChanged)) == 6
 
@@ -70,6 +71,8 @@ def test_saving_the_same_tells_nothing() -> None:
     ({"tag": "a", "offline_seconds": -5}, "at least 1m30s"),
     ({"tag": "a", "offline_seconds": 89}, "at least 1m30s"),
     ({"tag": "a", "offline_seconds": 3650 * 86_400}, "less than 10 years"),
+    ({"tag": "a", "missed_seconds": 299}, "missed must be at least 5m and at most 1d"),
+    ({"tag": "a", "missed_seconds": 86_401}, "missed must be at least 5m and at most 1d"),
     ({"mode": "always_on", "stale_seconds": 0}, "stale must be at least 1s and less than 10 years"),
     ({"mode": "always_on", "stale_seconds": 2**80}, "less than 10 years"),
 ])  # fmt: skip
