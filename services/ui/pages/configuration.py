@@ -69,6 +69,7 @@ class ConfigurationForms(Controller):
                 "name": form.get("name", "").strip(),
                 "includes": forms.lines(form.get("includes", "")),
                 "excludes": forms.lines(form.get("excludes", "")),
+                "retention": forms.retention_of(form.get("retention", "")),
             }
             await ask(request, "registry", "create_source_group", host_id, **asked)
             return "group"

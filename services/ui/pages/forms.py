@@ -53,6 +53,18 @@ def seconds_of(text: str) -> int | None:
         raise BadInput(str(error)) from None
 
 
+def retention_of(text: str) -> dict[str, int | str] | None:
+    """Return `daily=7 within=30d` as a group's retention; nothing is none. Raises: BadForm."""
+    found: dict[str, int | str] = {}
+    for word in words_of(text):
+        name, equals, value = word.partition("=")
+        if not equals or not name or not value:
+            raise BadForm(f"{word[:40]!r} is no rule; write daily=7 or within=30d")
+        rule = name.removeprefix("keep-").removeprefix("keep_").replace("-", "_")
+        found[f"keep_{rule}"] = int(value) if value.isdecimal() and value.isascii() else value
+    return found or None
+
+
 def environment_of(text: str) -> dict[str, str]:
     """Return lines `NAME=value` as a mapping. Raises: BadForm, which never repeats a value."""
     found = {}

@@ -74,3 +74,19 @@ async def test_snapshots_and_a_restore(world: World, admin: httpx.AsyncClient) -
     assert answer.status_code == 303
     shown = text_of((await admin.get(answer.headers["location"])).text)
     assert "/home/a, /home/b of snapshot 1a2b3c4d into /back" in shown
+
+
+async def test_a_new_group_says_which_snapshots_a_forget_keeps(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id = await world.enroll("box")
+    path = f"/hosts/{host_id}/source-groups"
+    form = {"name": "docs", "includes": "/docs", "retention": "daily=7, within=30d"}
+    assert (await admin.post(path, data=form)).status_code == 303
+    (group,) = (await world.get(path))["items"]
+    assert group["retention"] == {"keep_daily": 7, "keep_within": "30d"}
+    page = text_of((await admin.get(f"/hosts/{host_id}")).text)
+    assert "a forget keeps daily=7 within=30d" in page
+    refused = await admin.post(path, data={**form, "name": "more", "retention": "daily"})
+    assert refused.status_code == 400
+    assert "is no rule" in text_of(refused.text)
