@@ -234,7 +234,7 @@ def test_thresholds_set_listed_and_taken_away(cli: Cli) -> None:
     for words, why in (
         (("--offline", "5m"), "one of --host, --tag, --mode"),
         (("--tag", "a", "--host", "web-3", "--offline", "5m"), "one of --host, --tag, --mode"),
-        (("--tag", "a"), "--offline or --stale"),
+        (("--tag", "a"), "--offline, --stale or --missed"),
         (("--tag", "a", "--offline", "1m"), "at least 1m30s"),
         (("--mode", "tired", "--stale", "3d"), "mode"),
     ):
