@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,14 +13,20 @@ FETCH_SECONDS = 100
 
 
 def node_modules() -> Path:
-    """Return where the packages lie."""
+    """Return where the packages lie. Several tests may want them at once: one fetches them."""
     folder = NODE / "node_modules"
+    NODE.mkdir(parents=True, exist_ok=True)
+    with (NODE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetch(folder)
+    return folder
+
+
+def _fetch(folder: Path) -> None:
     if not all((folder / name).is_dir() for name in PACKAGES):
         npm = shutil.which("npm")
         assert npm, "npm is needed (Debian: nodejs, npm)"
-        NODE.mkdir(parents=True, exist_ok=True)
         asked = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(NODE),
                  *(f"{name}@{version}" for name, version in PACKAGES.items())]  # fmt: skip
         done = subprocess.run(asked, capture_output=True, text=True, timeout=FETCH_SECONDS)
         assert done.returncode == 0, done.stderr
-    return folder

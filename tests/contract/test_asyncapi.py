@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator
 
 from tests.npm import node_modules
 
+pytestmark = pytest.mark.npm
 DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 
 

@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from services.notify.errors import TargetRefused, TargetUnknown
+from services.notify.kinds.troubles import explain
 
 TIMEOUT_SECONDS = 10.0
 BODY_LIMIT_BYTES = 64 * 1024
@@ -109,7 +110,7 @@ async def post(
     except (TimeoutError, httpcore.TimeoutException):
         return {"error": f"no answer within {timeout_seconds:g} s"}
     except (httpcore.ConnectError, ssl.SSLError) as error:
-        return {"error": _explain_connect(error)}
+        return {"error": explain(error, otherwise="no connection could be made")}
     except (httpcore.ProtocolError, httpcore.NetworkError, OSError):
         return {"error": "the connection broke before an answer came"}
 
@@ -155,16 +156,3 @@ def parse_retry_after(headers: Mapping[bytes, bytes], now: datetime) -> float | 
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max((moment - now).total_seconds(), 0.0)
-
-
-def _explain_connect(error: Exception) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"TLS: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return "TLS: no secure connection could be made"
-        if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused"
-        cause = cause.__cause__ or cause.__context__
-    return "no connection could be made"

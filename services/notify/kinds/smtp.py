@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from services.notify.errors import TargetRefused, TargetUnknown
 from services.notify.kinds import mail
 from services.notify.kinds.base import ChannelConfig, Errand, Kind, Outcome, Wires
+from services.notify.kinds.troubles import explain
 from services.notify.kinds.urls import is_host
 from services.notify.targets import connect
 
@@ -108,7 +109,7 @@ async def send(
     except aiosmtplib.SMTPResponseException as error:
         return _answered(error)
     except (aiosmtplib.SMTPException, OSError) as error:
-        return {"error": explain(error)}
+        return {"error": explain(error, otherwise=_BROKE)}
 
 
 async def _hand_over(
@@ -167,6 +168,7 @@ def _answered(error: aiosmtplib.SMTPResponseException) -> Outcome:
     return {**outcome, "refused": True} if error.code >= 500 else outcome
 
 
+_BROKE = "the connection broke before the mail was taken"
 _REFUSED = "the mail server refused"
 _WHAT = {
     aiosmtplib.SMTPAuthenticationError: "the login was refused",
@@ -175,20 +177,6 @@ _WHAT = {
     aiosmtplib.SMTPDataError: "the message was refused",
     aiosmtplib.SMTPConnectResponseError: "the mail server takes no connection",
 }
-
-
-def explain(error: BaseException) -> str:
-    """Return what went wrong before the server answered."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"TLS: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return "TLS: no secure connection could be made"
-        if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused"
-        cause = cause.__cause__ or cause.__context__
-    return "the connection broke before the mail was taken"
 
 
 KIND = Kind(SmtpConfig, send)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 import yaml
 from jinja2 import Environment
@@ -65,6 +66,7 @@ async def test_the_python_subscriber(nats: NatsServer, outside: Outside) -> None
     assert len([line for line in SUBSCRIBER.splitlines() if line]) <= 20
 
 
+@pytest.mark.npm
 async def test_the_node_subscriber(nats: NatsServer, outside: Outside) -> None:
     (code,) = examples.blocks("javascript")
     file = node_modules().parent / "alerts.mjs"
