@@ -120,6 +120,8 @@ class Truth:
         if by < timedelta():
             self.disturb("clock set back", -by)  # Nothing is said of a time that comes twice.
         else:
+            if self.restless_until is not None:
+                self.restless_until += by  # What goes on lasts as long as before.
             self.disturb("clock set ahead", by + timedelta(minutes=5))
         if abs(by) <= self.world.pace.offline_after / 2 or not self.listening:
             return
