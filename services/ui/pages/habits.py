@@ -45,8 +45,10 @@ def usual_return(
     seen = _days_seen(intervals, today, zone)
     for ahead in range(LOOK_AHEAD_DAYS):
         day = today + timedelta(days=ahead)
-        minutes = _usual_minutes(day, returns, seen)
-        if minutes is not None and (at := _moment(day, minutes, zone)) > now:
+        minutes = _minutes_on(day, returns, seen)
+        if minutes and _spread(minutes) > SPREAD_MINUTES:
+            return None  # It comes on such a day, but at any time.
+        if minutes and (at := _moment(day, median(minutes), zone)) > now:
             return at
     return None
 
@@ -71,18 +73,22 @@ def _days_seen(intervals: Sequence[TimelineInterval], today: date, zone: ZoneInf
     return [first + timedelta(days=number) for number in range((today - first).days)]
 
 
-def _usual_minutes(day: date, returns: dict[date, int], seen: Sequence[date]) -> int | None:
+def _minutes_on(day: date, returns: dict[date, int], seen: Sequence[date]) -> list[int]:
+    """Return when it came back on days like this; none if it seldom did."""
     alike = [one for one in seen if _is_workday(one) == _is_workday(day)]
     minutes = [returns[one] for one in alike if one in returns]
-    if len(minutes) < max(ENOUGH_RETURNS, ENOUGH_SHARE * len(alike)):
-        return None
+    seldom = len(minutes) < max(ENOUGH_RETURNS, ENOUGH_SHARE * len(alike))
+    return [] if seldom else minutes
+
+
+def _spread(minutes: Sequence[int]) -> float:
     middle = median(minutes)
-    spread = median(abs(one - middle) for one in minutes)
-    return round(middle / STEP_MINUTES) * STEP_MINUTES if spread <= SPREAD_MINUTES else None
+    return median(abs(one - middle) for one in minutes)
 
 
-def _moment(day: date, minutes: int, zone: ZoneInfo) -> datetime:
-    late = divmod(min(minutes, DAY_MINUTES - STEP_MINUTES), 60)
+def _moment(day: date, minutes: float, zone: ZoneInfo) -> datetime:
+    step = round(minutes / STEP_MINUTES) * STEP_MINUTES
+    late = divmod(min(step, DAY_MINUTES - STEP_MINUTES), 60)
     return datetime(day.year, day.month, day.day, *late, tzinfo=zone)
 
 

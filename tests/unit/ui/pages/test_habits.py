@@ -74,6 +74,12 @@ def test_weekends_are_a_habit_of_their_own() -> None:
     assert usual_return(lived(comes, days=21, until=now), now, BERLIN) == saturday
 
 
+def test_who_comes_on_working_days_at_any_time_is_not_expected_at_the_weekend() -> None:
+    now = FRIDAY - timedelta(hours=2)
+    comes = {0: "06:00", 1: "12:00", 2: "18:00", 3: "09:00", 4: "15:00", 5: "11:00", 6: "11:00"}
+    assert usual_return(lived(comes, days=21, until=now), now, BERLIN) is None
+
+
 def test_a_short_absence_is_no_return() -> None:
     now = FRIDAY + timedelta(hours=20)
     pieces = []
