@@ -85,9 +85,11 @@ def _plain(kind: Any, rules: Iterable[Any]) -> st.SearchStrategy[Any]:
         high = min(_limit(rules, Le, LARGEST), _limit(rules, Lt, LARGEST + 1) - 1)
         return st.integers(low, high)
     if kind is float:
+        above, below = _limit(rules, Gt, None), _limit(rules, Lt, None)
         return st.floats(
-            _limit(rules, Ge, None), _limit(rules, Le, None), allow_nan=False, allow_infinity=False
-        )
+            _limit(rules, Ge, above), _limit(rules, Le, below), exclude_min=above is not None,
+            exclude_max=below is not None, allow_nan=False, allow_infinity=False,
+        )  # fmt: skip
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
