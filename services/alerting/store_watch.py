@@ -86,8 +86,14 @@ def forget_gateways(tx: Tx) -> None:
         "UPDATE watch SET dark_from = (SELECT max(heard_at) FROM gateway "
         "WHERE state = 'listening') WHERE period_start IS NOT NULL"
     )
-    tx.db.execute("UPDATE watch SET period_start = NULL")
+    tx.db.execute("UPDATE watch SET period_start = NULL, listened_until = dark_from")
     tx.db.execute("DELETE FROM gateway")
+
+
+def get_listened_until(tx: Tx) -> datetime | None:
+    """Return until when somebody is known to have listened, as of the last loss of the log."""
+    (until,) = tx.db.execute("SELECT listened_until FROM watch").fetchone()
+    return _moment(until)
 
 
 def get_gate(tx: Tx) -> Gate:

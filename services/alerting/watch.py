@@ -53,12 +53,12 @@ class Watchers:
             return
         since = min(event.since, tx.now)
         others_since = store.find_others_since(tx, event.gateway)
-        dark_from = store.get_gate(tx).watch.dark_from
         if known is not None and known.state is GatewayState.LISTENING:
             self._was_gone(tx, known.heard_at, since, others_since)  # Without a word.
         elif others_since is None:
-            self._begin_period(tx, since, dark_from)
-        heard_at = max(since, dark_from or since)  # An old event of a log that was lost is no more.
+            self._begin_period(tx, since, store.get_gate(tx).watch.dark_from)
+        # An old event of a log that was lost is no more, of whichever gateway.
+        heard_at = max(since, store.get_listened_until(tx) or since)
         store.save_gateway(
             tx,
             Gateway(

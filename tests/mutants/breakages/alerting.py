@@ -17,6 +17,15 @@ OF_OUTAGE = "unit/alerting/test_policy_outage.py"
 
 SILENCE = (
     Mutant(
+        "alerting-takes-the-loss-of-the-log-for-a-blackout",
+        "R6 R10",
+        "services/alerting/watch.py",
+        "heard_at = max(since, store.get_listened_until(tx) or since)",
+        "heard_at = since",
+        "unit/alerting/test_start.py::"
+        "test_r6_a_log_that_is_lost_is_as_long_a_blackout_as_nobody_listened",
+    ),
+    Mutant(
         "alerting-misses-sleeping-laptops",
         "R4",
         POLICY,

@@ -215,7 +215,9 @@ def test_r18_after_a_wiped_log_the_bucket_is_put_again_and_what_is_over_leaves_i
     assert rig.buckets["alerts"].keys() == {alert["id"] for alert in open_alerts(rig)}
 
 
-@pytest.mark.parametrize("old_news", [False, True], ids=["wiped", "rewound"])
+@pytest.mark.parametrize(
+    "gateways", [[], ["gw-1"], ["gw-1", "gw-2"]], ids=["wiped", "rewound", "rewound, two gateways"]
+)
 @pytest.mark.parametrize(
     ("away", "found"),
     [
@@ -224,7 +226,7 @@ def test_r18_after_a_wiped_log_the_bucket_is_put_again_and_what_is_over_leaves_i
     ],
 )
 def test_r6_a_log_that_is_lost_is_as_long_a_blackout_as_nobody_listened(
-    away: timedelta, found: list[str], *, old_news: bool
+    away: timedelta, found: list[str], gateways: list[str]
 ) -> None:
     rig = sleeping_laptop()
     rig.advance(STALE_AFTER - HOUR)
@@ -232,9 +234,8 @@ def test_r6_a_log_that_is_lost_is_as_long_a_blackout_as_nobody_listened(
     machine = rig.cores["alerting"].machine
     rig.clock.advance(away)
     rig.input("alerting", lambda tx: machine.load(tx, {}))
-    if old_news:
-        rig.publish(listening(START), hello(session="s1"))
-    rig.publish(listening(rig.now))
+    rig.publish(*(listening(START, gateway=name) for name in gateways), hello(session="s1"))
+    rig.publish(*(listening(rig.now, gateway=name) for name in gateways or ["gw-1"]))
     rig.advance(HOUR)
     assert open_kinds(rig) == found
 
