@@ -128,8 +128,8 @@ class Oracle:
         if expected == "online":
             self._expect(found == 0, f"R5: {record.name} is back and has an agent_offline")
         left = agent.left_at
-        if expected != "offline" or left is None:
-            return
+        if expected != "offline" or left is None or not agent.left_by_this_clock:
+            return  # Silence over a clock that was set is not measured here.
         resolved = world.truth.muted.get((record.id, "agent_offline"), left)
         limited = agent.limits_set_at or left
         judged = max(resolved, agent.mode_set_at or left, limited)
