@@ -152,7 +152,8 @@ class Oracle:
             return
         age = self._world.now - success
         limit = self._limit(record, "stale_seconds", self._world.pace.stale_after)
-        if age < limit - self.slack:
+        stands = agent.limits_set_at is not None and not self._is_judged(agent)
+        if age < limit - self.slack and not stands:
             self._expect(found == 0, f"R6: {record.name} is stale after {age}")
         late = age > limit + self.slack
         if late and self._is_judged(agent) and found:
