@@ -126,6 +126,8 @@ class Sleeper(ABC):
         for one in self.done:
             if one.ended is not None and not one.acknowledged:
                 one.ended += by
+                if not one.names:  # It was sent: the server knows that it did not end before.
+                    one.ended = max(one.ended, one.began)
 
     # --- sleeping and waking
 
