@@ -184,11 +184,14 @@ class Stack:
         seen: dict[str, Any] = await self.until(shown, f"{host.name} {display}")
         return seen
 
-    async def until_kinds(self, host: Host, *kinds: str) -> None:
-        async def same() -> bool:
-            return await self.kinds(host) == sorted(kinds)
+    async def until_kinds(self, host: Host, *kinds: str, state: str = "open") -> None:
+        """A page hides an open alert that its host's mode contradicts: for its end wait for
+        `resolved`."""
 
-        await self.until(same, f"{host.name} has exactly the open alerts {kinds}")
+        async def same() -> bool:
+            return await self.kinds(host, state) == sorted(kinds)
+
+        await self.until(same, f"{host.name} has exactly the {state} alerts {kinds}")
 
 
 def checked(answer: httpx.Response) -> Any:
