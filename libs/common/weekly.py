@@ -107,20 +107,22 @@ def describe(weekly: Weekly) -> str:
 
 def end_of_window(weekly: Weekly, now: datetime) -> datetime | None:
     """Return when the window that is now ends, or None if there is none now."""
-    return next((end for begin, end in _around(weekly, now) if begin <= now < end), None)
+    windows = _windows(weekly, now, days=2)
+    return next((end for begin, end in windows if begin <= now < end), None)
 
 
 def next_boundary(weekly: Weekly, now: datetime) -> datetime:
     """Return when a window begins or ends next, after `now`."""
-    return min(at for window in _around(weekly, now) for at in window if at > now)
+    windows = _windows(weekly, now, days=16)  # A gap may swallow that of a whole week.
+    return min(at for window in windows for at in window if at > now)
 
 
-def _around(weekly: Weekly, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the windows of the day before `now`, and of the two weeks after, in UTC."""
+def _windows(weekly: Weekly, now: datetime, *, days: int) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the windows that begin on the day before `now` and the days after it, in UTC."""
     zone = cron.zone(weekly.timezone)
     first = now.astimezone(zone).date() - ONE_DAY
     over_night = weekly.ends <= weekly.begins
-    for step in range(16):
+    for step in range(days):
         day = first + step * ONE_DAY
         if DAYS[day.weekday()] in weekly.days:
             begin = _moment(day, weekly.begins, zone)

@@ -8,8 +8,10 @@ as old as staleness allows: then it runs anyway.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta
 from enum import Enum
+
+from libs.common.weekly import Weekly, end_of_window, parse_weekly
 
 LONGEST = timedelta(hours=24)
 
@@ -23,60 +25,19 @@ class Power:
     metered: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """A span of each day by the host's clock; one that ends before it begins ends the next day."""
-
-    begins: time
-    ends: time
-
-    def end_at(self, now: datetime, zone: tzinfo) -> datetime | None:
-        """Return when the span that `now` is in ends, or None if it is in none."""
-        there = now.astimezone(zone)
-        for day in (there.date() - timedelta(days=1), there.date()):
-            begin, end = self._on(day, zone)
-            if begin <= now < end:
-                return end
-        return None
-
-    def _on(self, day: date, zone: tzinfo) -> tuple[datetime, datetime]:
-        last = day if self.begins < self.ends else day + timedelta(days=1)
-        begin = datetime.combine(day, self.begins, zone)
-        end = datetime.combine(last, self.ends, zone)
-        return begin.astimezone(UTC), end.astimezone(UTC)
-
-
-def parse_hours(text: str) -> tuple[Hours, ...]:
-    """Return the spans of `09:00-12:00` or `09:00-12:00, 22:00-06:00`.
-
-    Raises: ValueError.
-    """
-    return tuple(_parse_span(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _parse_span(text: str) -> Hours:
-    begins, dash, ends = text.partition("-")
-    try:
-        span = Hours(_parse_time(begins), _parse_time(ends))
-    except ValueError:
-        dash = ""
-    if not dash or span.begins == span.ends:
-        raise ValueError(f"{text!r} is no span of a day, such as 09:00-12:00")
-    return span
-
-
-def _parse_time(text: str) -> time:
-    return datetime.strptime(text.strip(), "%H:%M").time()  # noqa: DTZ007  A time of day.
+def parse_hours(text: str) -> tuple[Weekly, ...]:
+    """Return the hours of `mon-fri 09:00-12:00; daily 22:00-06:00`. Raises: ValueError."""
+    return tuple(parse_weekly(part, "UTC") for part in text.split(";") if part.strip())
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What an operator has set: the least charge on battery in percent (0: any), whether a metered
-    network is used, and which hours are kept free."""
+    network is used, and which hours are kept free, by each host's own clock."""
 
     min_battery: float = 0
     on_metered: bool = True
-    not_during: tuple[Hours, ...] = ()
+    not_during: tuple[Weekly, ...] = ()
 
 
 class Cause(Enum):
@@ -104,12 +65,16 @@ def latest_start(
 
 
 def find_deferral(
-    conditions: Conditions, power: Power, zone: tzinfo, *, latest: datetime, now: datetime
+    conditions: Conditions, power: Power, zone: str, *, latest: datetime, now: datetime
 ) -> Deferral | None:
-    """Say whether a catch-up that could run is put off, and why; not beyond `latest`."""
+    """Say whether a catch-up that could run is put off, and why; not beyond `latest`.
+
+    `zone`: the name of the host's time zone.
+    """
     if now >= latest:
         return None
-    ends = [end for hours in conditions.not_during if (end := hours.end_at(now, zone)) is not None]
+    hours = (one.model_copy(update={"timezone": zone}) for one in conditions.not_during)
+    ends = [end for one in hours if (end := end_of_window(one, now)) is not None]
     if ends:
         return Deferral(Cause.NOT_DURING, min(max(ends), latest))
     charge = power.battery_percent

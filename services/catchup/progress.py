@@ -6,7 +6,7 @@ host's next pair that still deserves a run.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 
 from libs.common import cron
 from libs.common.events.catchup import (
@@ -135,11 +135,12 @@ class Progress:
         _finish(tx, arm)
 
 
-def _zone_of(host: Host) -> tzinfo:
+def _zone_of(host: Host) -> str:
+    """Return the name of the host's zone; UTC for one that this machine does not know."""
     try:
-        return cron.zone(host.record.timezone)
+        return cron.zone(host.record.timezone).key
     except cron.UnknownZone:
-        return UTC
+        return "UTC"
 
 
 def assess(tx: Tx, arm: Arm, host: Host) -> ArmVerdict:

@@ -14,58 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.events.alert import Severity
-
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-ONE_DAY = timedelta(days=1)
+from libs.common.weekly import DAYS, Day, Weekly, end_of_window
 
 
-def _check_clock(text: str) -> str:
-    time.fromisoformat(text)
-    return text
+class QuietHours(Weekly):
+    """When a channel is quiet, all but for severities that break through. From a time to the same
+    is a whole day."""
 
-
-Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$"), AfterValidator(_check_clock)]
-
-
-class QuietHours(BaseModel):
-    """From `from` to `to` by the clock of `timezone`, on the `days` on which it begins.
-
-    `to` at or before `from` is on the next day. `breaks_through`: severities told all the same.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True
-    )
-
-    begins: Clock = Field(alias="from")
-    ends: Clock = Field(alias="to")
-    timezone: str = "UTC"
-    days: tuple[Day, ...] = DAYS
+    days: tuple[Day, ...] = Field(default=DAYS, min_length=1, max_length=7)
     breaks_through: tuple[Severity, ...] = (Severity.CRITICAL,)
 
     @model_validator(mode="after")
-    def _check(self) -> QuietHours:
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("timezone is not a name such as Europe/Berlin") from None
-        if not self.days:
-            raise ValueError("days names at least one day")
-        if self.begins == self.ends and set(self.days) == set(DAYS):
+    def _lasts(self) -> QuietHours:
+        if self.begins == self.ends and self.days == DAYS:
             raise ValueError("a channel that is always quiet tells nobody; remove it instead")
         return self
-
-    def shown(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", by_alias=True)
 
 
 class RateLimit(BaseModel):
@@ -105,32 +74,11 @@ def quiet_until(quiet: QuietHours | None, now: datetime) -> datetime | None:
         return None
     until: datetime | None = None
     for _ in range(2 * len(DAYS)):
-        end = _end_of_window(quiet, until or now)
+        end = end_of_window(quiet, until or now)
         if end is None:
             return until
         until = end
     return until
-
-
-def _end_of_window(quiet: QuietHours, moment: datetime) -> datetime | None:
-    """Return the end of the one window in which `moment` is; at the end it is not in it."""
-    zone = ZoneInfo(quiet.timezone)
-    today = moment.astimezone(zone).date()
-    for begin_day in (today - ONE_DAY, today):
-        if DAYS[begin_day.weekday()] not in quiet.days:
-            continue
-        begin = _at(begin_day, quiet.begins, zone)
-        over_night = quiet.ends <= quiet.begins
-        end = _at(begin_day + ONE_DAY if over_night else begin_day, quiet.ends, zone)
-        if begin <= moment < end:
-            return end
-    return None
-
-
-def _at(day: date, clock: str, zone: ZoneInfo) -> datetime:
-    """Return a local time in UTC; one that a change of the clocks skips is as much later."""
-    local = datetime.combine(day, time.fromisoformat(clock), tzinfo=zone)
-    return local.astimezone(UTC)
 
 
 def room_at(rate: RateLimit | None, sent: Sequence[datetime], now: datetime) -> datetime:

@@ -34,7 +34,7 @@ def channel_view(
         "where": where,
         "config": None if config is None else config.shown(whole=whole),
         "filter": _filter_view(channel),
-        "quiet_hours": None if channel.quiet is None else channel.quiet.shown(),
+        "quiet_hours": None if channel.quiet is None else channel.quiet.body(),
         "rate_limit": None if channel.rate is None else channel.rate.model_dump(),
         "waiting_for_digest": pacing.count_held(tx, channel.id),
         "created_at": channel.created_at,
@@ -71,7 +71,7 @@ def audited_view(channel: Channel, config: ChannelConfig | None) -> dict[str, An
         "site": None if config is None else config.site,
         "has_secret": config is not None and config.has_secret,
         "filter": _filter_view(channel),
-        "quiet_hours": None if channel.quiet is None else channel.quiet.shown(),
+        "quiet_hours": None if channel.quiet is None else channel.quiet.body(),
         "rate_limit": None if channel.rate is None else channel.rate.model_dump(),
     }
 

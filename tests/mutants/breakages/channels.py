@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+WEEKLY = "libs/common/weekly.py"
 PACE = "services/notify/policy_pace.py"
 PACING = "services/notify/pacing.py"
 OF_PACE = "unit/notify/test_policy_pace.py"
@@ -16,17 +17,17 @@ MUTANTS = (
     Mutant(
         "pace-still-quiet-at-its-end",
         "pace",
-        PACE,
-        "        if begin <= moment < end:\n",
-        "        if begin <= moment <= end:\n",
+        WEEKLY,
+        "for begin, end in windows if begin <= now < end",
+        "for begin, end in windows if begin <= now <= end",
         f"{OF_PACE}::test_when_it_is_quiet_and_until_when",
     ),
     Mutant(
         "pace-the-day-is-that-of-the-end",
         "pace",
-        PACE,
-        "        if DAYS[begin_day.weekday()] not in quiet.days:\n",
-        "        if DAYS[today.weekday()] not in quiet.days:\n",
+        WEEKLY,
+        "        if DAYS[day.weekday()] in weekly.days:\n",
+        "        if DAYS[(day + ONE_DAY * over_night).weekday()] in weekly.days:\n",
         f"{OF_PACE}::test_when_it_is_quiet_and_until_when",
     ),
     Mutant(

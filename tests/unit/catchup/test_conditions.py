@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,11 +12,12 @@ from libs.common.events.agent import AgentPower
 from libs.common.events.catchup import CatchupRequested
 from libs.common.events.host import HostThresholdsChanged, ThresholdRules, Thresholds
 from libs.common.testing.rig import START
+from libs.common.weekly import Weekly
 from services.catchup.policy_conditions import (
     LONGEST,
     Cause,
     Conditions,
-    Hours,
+    Deferral,
     Power,
     find_deferral,
     latest_start,
@@ -54,15 +54,15 @@ STRICT = Conditions(min_battery=30, on_metered=False)
     ],
 )  # fmt: skip
 def test_power_and_network(power: Power, conditions: Conditions, cause: Cause | None) -> None:
-    found = find_deferral(conditions, power, UTC, latest=LATEST, now=NOW)
+    found = find_deferral(conditions, power, "UTC", latest=LATEST, now=NOW)
     assert (found and found.cause) is cause
     assert found is None or found.until == LATEST
 
 
 def test_nothing_is_put_off_for_ever() -> None:
-    assert find_deferral(STRICT, WEAK, UTC, latest=NOW + TICK, now=NOW) is not None
-    assert find_deferral(STRICT, WEAK, UTC, latest=NOW, now=NOW) is None
-    assert find_deferral(STRICT, WEAK, UTC, latest=NOW - TICK, now=NOW) is None
+    assert find_deferral(STRICT, WEAK, "UTC", latest=NOW + TICK, now=NOW) is not None
+    assert find_deferral(STRICT, WEAK, "UTC", latest=NOW, now=NOW) is None
+    assert find_deferral(STRICT, WEAK, "UTC", latest=NOW - TICK, now=NOW) is None
 
 
 def test_the_latest_start_is_a_day_or_half_the_way_to_staleness() -> None:
@@ -73,8 +73,7 @@ def test_the_latest_start_is_a_day_or_half_the_way_to_staleness() -> None:
     assert latest_start(NOW, NOW - timedelta(days=30), week) < NOW
 
 
-BERLIN = ZoneInfo("Europe/Berlin")
-MORNING, NIGHT = Hours(time(9), time(12)), Hours(time(22), time(6))
+MORNING, NIGHT = parse_hours("mon-fri 09:00-12:00; daily 22:00-06:00")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +82,7 @@ MORNING, NIGHT = Hours(time(9), time(12)), Hours(time(22), time(6))
         pytest.param(MORNING, "2026-06-15T09:00+02:00", "2026-06-15T12:00+02:00", id="begins"),
         pytest.param(MORNING, "2026-06-15T08:59:59+02:00", None, id="just before"),
         pytest.param(MORNING, "2026-06-15T12:00+02:00", None, id="has ended"),
+        pytest.param(MORNING, "2026-06-13T10:00+02:00", None, id="on Saturday"),
         pytest.param(NIGHT, "2026-06-15T23:00+02:00", "2026-06-16T06:00+02:00", id="evening"),
         pytest.param(NIGHT, "2026-06-16T05:59+02:00", "2026-06-16T06:00+02:00", id="early"),
         pytest.param(NIGHT, "2026-06-16T06:00+02:00", None, id="morning"),
@@ -90,20 +90,22 @@ MORNING, NIGHT = Hours(time(9), time(12)), Hours(time(22), time(6))
         pytest.param(NIGHT, "2026-10-25T02:30+01:00", "2026-10-25T06:00+01:00", id="clocks back"),
     ],
 )  # fmt: skip
-def test_hours_by_the_hosts_clock(hours: Hours, at: str, end: str | None) -> None:
+def test_hours_by_the_hosts_clock(hours: Weekly, at: str, end: str | None) -> None:
     now = datetime.fromisoformat(at).astimezone(UTC)
-    expected = None if end is None else datetime.fromisoformat(end)
-    assert hours.end_at(now, BERLIN) == expected
+    kept_free = Conditions(not_during=(hours,))
+    latest = now + 2 * LONGEST
+    found = find_deferral(kept_free, Power(), "Europe/Berlin", latest=latest, now=now)
+    expected = None if end is None else Deferral(Cause.NOT_DURING, datetime.fromisoformat(end))
+    assert found == expected
 
 
-def test_hours_are_read() -> None:
-    assert parse_hours("") == ()
-    assert parse_hours("09:00-12:00, 22:00-06:00") == (MORNING, NIGHT)
+def test_no_hours_are_kept_free_by_default() -> None:
+    assert parse_hours("") == CatchupSettings.load().conditions.not_during == ()
 
 
-@pytest.mark.parametrize("text", ["9", "09:00", "09:00-09:00", "09:00-25:00", "a-b", "09:00–12:00"])
+@pytest.mark.parametrize("text", ["9", "09:00-12:00", "daily 09:00-09:00", "daily 9:00-25:00", "x"])
 def test_no_hours(text: str) -> None:
-    with pytest.raises(SettingsError, match=r"DORMICE_CATCHUP_NOT_DURING.*no span of a day"):
+    with pytest.raises(SettingsError, match=r"NOT_DURING.*(weekly time|no length|a clock shows)"):
         CatchupSettings.load(catchup_not_during=text)
 
 
@@ -170,7 +172,7 @@ def test_the_threshold_of_a_tag_counts_too() -> None:
 
 
 def test_hours_that_are_kept_free_end_by_themselves_and_the_day_counts_anew_after_a_run() -> None:
-    fleet = rig(catchup_not_during="09:00-10:00")
+    fleet = rig(catchup_not_during="daily 09:00-10:00")
     enroll(fleet)
     wake(fleet)
     fleet.advance(timedelta(hours=1) - TICK)

@@ -60,9 +60,9 @@ def until(quiet: dict[str, Any], moment: datetime) -> str | None:
         pytest.param(BERLIN, at("2026-03-28 21:30"), "29 05:00", id="the night loses an hour"),
         pytest.param(BERLIN, at("2026-10-24 20:30"), "25 06:00", id="the night gains an hour"),
         pytest.param({"from": "02:30", "to": "06:00", "timezone": "Europe/Berlin"},
-                     at("2026-03-29 01:15"), None, id="02:30 is skipped: it begins at 03:30"),
+                     at("2026-03-29 00:59"), None, id="02:30 is skipped: it begins at 03:00"),
         pytest.param({"from": "02:30", "to": "06:00", "timezone": "Europe/Berlin"},
-                     at("2026-03-29 01:30"), "29 04:00", id="… and so it does"),
+                     at("2026-03-29 01:00"), "29 04:00", id="… and so it does"),
     ],
 )  # fmt: skip
 def test_when_it_is_quiet_and_until_when(
