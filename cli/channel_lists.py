@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cli.channels import DAYS, find_channel, outcome_of
+from cli.channels import find_channel, outcome_of
 from cli.client import Client
 from cli.finding import host_names, short
 from cli.output import Listing
@@ -12,6 +12,7 @@ from cli.table import Column, Row, Table
 from cli.terminal import Shape
 from cli.times import moment, since, until
 from libs.common.clock import SystemClock
+from libs.common.weekly import DAYS
 
 CHANNEL_FIELDS = (
     "id", "name", "kind", "where", "filter", "quiet_hours", "rate_limit", "pending",

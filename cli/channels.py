@@ -18,12 +18,12 @@ from cli.table import Row
 from libs.common.clock import monotonic_seconds
 from libs.common.durations import parse_duration
 from libs.common.errors import BadInput
+from libs.common.weekly import parse_days
 
 SECRETS = {
     "webhook": "secret", "smtp": "password", "ntfy": "token", "alertmanager": "token",
     "apprise": "url",
 }  # fmt: skip
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TEST_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 _ANY = ("all", "none", "")
@@ -203,16 +203,11 @@ def _quiet(before: Row | None, pace: Pace) -> dict[str, Any]:
 
 
 def _days(text: str) -> list[str]:
-    """Return the days of `mon-fri`, `sat,sun` or `fri-sun`. Raises: BadInput."""
-    found: list[str] = []
-    for part in text.lower().split(","):
-        first, dash, last = (word.strip() for word in part.partition("-"))
-        if first not in DAYS or (dash and last not in DAYS):
-            raise BadInput(f"{part[:32]!r} is no day; write mon-fri or sat,sun")
-        start = DAYS.index(first)
-        count = (DAYS.index(last) - start) % len(DAYS) if dash else 0
-        found += [DAYS[(start + number) % len(DAYS)] for number in range(count + 1)]
-    return sorted(set(found), key=DAYS.index)
+    """Raises: BadInput."""
+    try:
+        return list(parse_days(text.lower()))
+    except ValueError as error:
+        raise BadInput(str(error)) from None
 
 
 def _rate(text: str) -> dict[str, int]:

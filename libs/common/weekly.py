@@ -18,6 +18,8 @@ from libs.common import cron
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
+_FULL = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_PLACES = {name: place for names in (DAYS, _FULL) for place, name in enumerate(names)}
 ONE_DAY = timedelta(days=1)
 Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 HOW = "write it as `sat,sun 22:00-06:00`, `mon-fri 01:00-02:30` or `daily 03:00-04:00`"
@@ -71,7 +73,7 @@ def parse_weekly(text: str, timezone: str) -> Weekly:
         raise ValueError(f"{text[:64]!r}: a clock shows 00:00 to 23:59")
     try:
         return Weekly(
-            days=_days(found[1]), begins=begins, ends=ends, timezone=timezone.strip() or "UTC"
+            days=parse_days(found[1]), begins=begins, ends=ends, timezone=timezone.strip() or "UTC"
         )
     except ValueError as error:
         raise ValueError(_first(error, text)) from None
@@ -84,19 +86,21 @@ def _first(error: ValueError, text: str) -> str:
     return f"{text[:64]!r}: {said}"
 
 
-def _days(text: str) -> tuple[Day, ...]:
-    """Raises: ValueError."""
+def parse_days(text: str) -> tuple[Day, ...]:
+    """Return the days of `mon-fri`, `sat,sun`, `saturday` or `daily`, in the order of the week.
+
+    Raises: ValueError, which says how to write it.
+    """
     if text.strip() in ("daily", "every day"):
         return DAYS
-    days: list[Day] = []
-    for part in re.split(r"[,\s]+", text.strip(" ,")):
+    places: set[int] = set()
+    for part in re.split(r"[,\s]+", text.strip()):
         first, dash, last = part.partition("-")
-        places = [DAYS.index(day[:3]) for day in (first, last or first) if day[:3] in DAYS]
-        if len(places) != 2 or (dash and not last):
-            raise ValueError(f"{part[:16]!r} is no day; {HOW}")
-        span = (places[1] - places[0]) % 7
-        days += [DAYS[(places[0] + step) % 7] for step in range(span + 1)]
-    return tuple(days)
+        begin, end = _PLACES.get(first), _PLACES.get(last if dash else first)
+        if begin is None or end is None:
+            raise ValueError(f"{part[:16]!r} is no day; write mon-fri, `sat,sun` or daily")
+        places |= {(begin + step) % 7 for step in range((end - begin) % 7 + 1)}
+    return tuple(DAYS[place] for place in sorted(places))
 
 
 def describe(weekly: Weekly) -> str:

@@ -43,6 +43,7 @@ def test_how_it_is_written(text: str, days: tuple[str, ...], begins: str, ends: 
     ("", "UTC", "is no weekly time"), ("sat", "UTC", "is no weekly time"),
     ("22:00-06:00", "UTC", "is no weekly time"), ("sat 22-06", "UTC", "is no weekly time"),
     ("xyz 22:00-06:00", "UTC", "'xyz' is no day"), ("sat- 22:00-06:00", "UTC", "is no day"),
+    ("sundae 22:00-06:00", "UTC", "'sundae' is no day"),
     ("sat 24:00-06:00", "UTC", "a clock shows 00:00 to 23:59"),
     ("sat 22:60-23:00", "UTC", "a clock shows 00:00 to 23:59"),
     ("sat 22:00-22:00", "UTC", "no length"), ("sat 22:00-23:00", "Mars/X", "not a time zone"),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
+from libs.common.weekly import Day
 from services.ui.api.shapes import Shape
 
 
@@ -26,7 +27,7 @@ class QuietHoursOut(Shape):
     from_: str = Field(validation_alias=AliasChoices("from", "from_"), serialization_alias="from")
     to: str
     timezone: str
-    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    days: list[Day]
     breaks_through: list[str]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from libs.common.errors import BadInput
 from libs.common.events.alert import AlertKind, Severity
+from libs.common.weekly import DAYS
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HTTPS = "https://hooks.example/dormice"
 
 

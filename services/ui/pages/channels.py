@@ -12,6 +12,7 @@ from litestar.response import Redirect
 
 from libs.common.errors import BadInput, DormiceError, NotFound, RemoteError
 from libs.common.events.alert import AlertKind, Severity
+from libs.common.weekly import DAYS
 from services.ui import queries
 from services.ui.guards import page, read_form, same_origin
 from services.ui.pages import channel_forms
@@ -118,7 +119,7 @@ async def _page(
     return await show(
         request, "channel.html", status=status, problem=problem, one=channel, messages=messages,
         form=channel_forms.FORMS.get(channel["kind"]), wanted=wanted, hosts=names, live={},
-        days=channel_forms.DAYS, kinds=tuple(AlertKind), severities=tuple(Severity),
+        days=DAYS, kinds=tuple(AlertKind), severities=tuple(Severity),
     )  # fmt: skip
 
 

@@ -20,13 +20,14 @@ NOTHING = Pace(None, None, None, None, None)
         ("fri-mon", ["mon", "fri", "sat", "sun"]),
         ("Sun, mon-tue", ["mon", "tue", "sun"]),
         ("mon-sun", ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]),
+        ("monday", ["mon"]),
     ],
 )
 def test_days(text: str, days: list[str]) -> None:
     assert _days(text) == days
 
 
-@pytest.mark.parametrize("text", ["", "monday", "mon-", "-fri", "1-5", "mon;tue"])
+@pytest.mark.parametrize("text", ["", "mond", "mon-", "-fri", "1-5", "mon;tue"])
 def test_no_days(text: str) -> None:
     with pytest.raises(BadInput, match="is no day"):
         _days(text)
