@@ -76,12 +76,14 @@ class MissedJudge(Facts):
         }  # fmt: skip
         for alert in rows.list_open(tx, host.id):
             if alert.kind is MISSED and alert.dedup_key not in pairs:
-                reason = ResolveReason.SCHEDULE_DISABLED if host.always_on else (
-                    ResolveReason.MODE_CHANGED
-                )  # fmt: skip
-                if self.missed_after(tx, host) is None and host.always_on:
-                    reason = ResolveReason.THRESHOLD_CHANGED
-                alerts.resolve(tx, alert, reason)
+                alerts.resolve(tx, alert, self._why_nobody_asks(tx, host))
+
+    def _why_nobody_asks(self, tx: Tx, host: Host) -> ResolveReason:
+        if not host.always_on:
+            return ResolveReason.MODE_CHANGED
+        if self.missed_after(tx, host) is None:
+            return ResolveReason.THRESHOLD_CHANGED
+        return ResolveReason.SCHEDULE_DISABLED
 
     def _expect(self, tx: Tx, host: Host, schedule: Schedule, after: datetime) -> None:
         """Keep the first fire after `after`, and look when its window is over."""
@@ -112,10 +114,11 @@ class MissedJudge(Facts):
         else:
             self._expect(tx, host, schedule, max(expected.fire_at, tx.now - window.value))
 
-    def _judge(  # One pair and one fire.
+    def _judge(
         self, tx: Tx, host: Host, schedule: Schedule, group: str, fire_at: datetime,
         window: Threshold,
     ) -> MissedVerdict:  # fmt: skip
+        """Judge one fire of one pair, once its window is over."""
         state, watch = self.state(tx, host), self.watch(tx)
         waits = policy.is_waiting_for_reports(state, watch, tx.now, self._settings.offline_after)
         found = Window(

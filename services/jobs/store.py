@@ -77,9 +77,12 @@ def _jobs(db: sqlite3.Connection, rest: str, *values: Any) -> list[Job]:
     return [_job(row) for row in rows]
 
 
+def _first(db: sqlite3.Connection, rest: str, *values: Any) -> Job | None:
+    return next(iter(_jobs(db, f"{rest} LIMIT 1", *values)), None)
+
+
 def find_job(tx: Tx, job_id: str) -> Job | None:
-    found = _jobs(tx.db, "WHERE job_id = ?", job_id)
-    return found[0] if found else None
+    return _first(tx.db, "WHERE job_id = ?", job_id)
 
 
 def get_job(tx: Tx, job_id: str) -> Job:
@@ -114,18 +117,17 @@ def find_locking(tx: Tx, repository_id: str, but: str) -> Job | None:
 
     One of a host that is away holds nobody up: nobody knows when it will be back.
     """
-    found = _jobs(
+    return _first(
         tx.db,
         "WHERE locks = ? AND job_id <> ? AND (sent_session IS NOT NULL OR at_agent) "
         "AND host_id IN (SELECT host_id FROM host WHERE online)",
         repository_id, but,
     )  # fmt: skip
-    return found[0] if found else None
 
 
 def find_using(tx: Tx, repository_id: str, but: str) -> Job | None:
     """Return a job other than `but` that works on the repository now, as `find_locking`."""
-    found = _jobs(
+    return _first(
         tx.db,
         "WHERE job_id <> ? AND (sent_session IS NOT NULL OR at_agent) "
         "AND status IN ('requested', 'dispatched', 'running') AND kind IN "
@@ -133,18 +135,16 @@ def find_using(tx: Tx, repository_id: str, but: str) -> Job | None:
         "AND host_id IN (SELECT host_id FROM host WHERE repository_id = ? AND online)",
         but, repository_id,
     )  # fmt: skip
-    return found[0] if found else None
 
 
 def find_next_to_lock(tx: Tx, repository_id: str, but: str) -> Job | None:
     """Return a job that waits for nothing but the repository, which it wants for itself."""
-    found = _jobs(
+    return _first(
         tx.db,
         "WHERE locks = ? AND job_id <> ? AND status = 'requested' AND wait_reason = ? "
         "AND host_id IN (SELECT host_id FROM host WHERE online)",
         repository_id, but, REPOSITORY_BUSY,
     )  # fmt: skip
-    return found[0] if found else None
 
 
 def waiting_to_lock(tx: Tx, repository_id: str) -> set[str]:
