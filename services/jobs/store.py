@@ -14,6 +14,7 @@ from typing import Any
 
 from libs.common.clock import from_micros, to_micros
 from libs.common.events.job import JobKind, JobOrigin, JobStatus
+from libs.common.job_arguments import LOCKING
 from libs.common.loop.tx import Tx
 from services.jobs.records import Cause, Job
 
@@ -72,6 +73,10 @@ def update_job(tx: Tx, job_id: str, **changes: Any) -> Job:
     return get_job(tx, job_id)
 
 
+_OPEN = "('requested', 'dispatched', 'running')"
+_LOCKING = f"({', '.join(repr(kind) for kind in sorted(LOCKING))})"
+
+
 def _jobs(db: sqlite3.Connection, rest: str, *values: Any) -> list[Job]:
     rows = db.execute(f"SELECT {_COLUMNS} FROM job {rest}", values)  # noqa: S608
     return [_job(row) for row in rows]
@@ -103,8 +108,7 @@ def waiting(tx: Tx, host_id: str) -> list[Job]:
 
 
 def open_jobs(tx: Tx, host_id: str) -> list[Job]:
-    open_statuses = "('requested', 'dispatched', 'running')"
-    return _jobs(tx.db, f"WHERE host_id = ? AND status IN {open_statuses}", host_id)
+    return _jobs(tx.db, f"WHERE host_id = ? AND status IN {_OPEN}", host_id)
 
 
 def at_agent(tx: Tx, host_id: str) -> list[Job]:
@@ -129,9 +133,8 @@ def find_using(tx: Tx, repository_id: str, but: str) -> Job | None:
     """Return a job other than `but` that works on the repository now, as `find_locking`."""
     return _first(
         tx.db,
-        "WHERE job_id <> ? AND (sent_session IS NOT NULL OR at_agent) "
-        "AND status IN ('requested', 'dispatched', 'running') AND kind IN "
-        "('backup', 'restore', 'forget', 'prune', 'check') "
+        "WHERE job_id <> ? AND (sent_session IS NOT NULL OR at_agent) "  # noqa: S608
+        f"AND status IN {_OPEN} AND kind IN {_LOCKING} "
         "AND host_id IN (SELECT host_id FROM host WHERE repository_id = ? AND online)",
         but, repository_id,
     )  # fmt: skip
