@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 import yaml
 from jinja2 import Environment
+from nats import connect
 
 from libs.common.clock import SystemClock
 from libs.common.events.alert import Alert
@@ -80,6 +81,15 @@ async def test_the_node_subscriber(nats: NatsServer, outside: Outside) -> None:
     assert len([line for line in code.splitlines() if line]) <= 20
 
 
+async def until_acknowledged(url: str) -> None:
+    """Wait until the bus has the consumer's acknowledgements of all that it was given."""
+    client = await connect(url)
+    log = client.jetstream()
+    while (await log.consumer_info("ALERTS", "my-desk")).num_ack_pending:
+        await asyncio.sleep(0.01)
+    await client.close()
+
+
 async def test_the_durable_subscriber_gets_what_came_while_it_was_away(
     nats: NatsServer, outside: Outside
 ) -> None:
@@ -90,7 +100,7 @@ async def test_the_durable_subscriber_gets_what_came_while_it_was_away(
         assert "dormice.alert.raised.v1 Agent offline" in await example.line()
         await outside.publish([acknowledged(alert)])
         assert "dormice.alert.acknowledged.v1" in await example.line()
-        await asyncio.sleep(0.2)  # The acknowledgement of the message is on its way.
+        await until_acknowledged(url)
     await outside.publish([resolved(alert)])
     async with examples.running(*command, DORMICE_NATS_URL=url) as example:
         assert "dormice.alert.resolved.v1" in await example.line()
