@@ -49,8 +49,9 @@ class Agent(Sleeper):
         self._report_fires()
         self._run_alone()
         now = self.clock()
-        moments = [each.due_at for each in self.waiting.values()]
-        moments += [fire for fire, _ in self._next_fires(now)]
+        moments = [fire for fire, _ in self._next_fires(now)]
+        if self.running is None:  # Until it ends, nothing else is run.
+            moments += [each.due_at for each in self.waiting.values()]
         nearest = min(moments, default=now + timedelta(hours=1))
         wait = min(max((nearest - now).total_seconds(), 1.0), 3600.0)
         self._watching = mark = object()

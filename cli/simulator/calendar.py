@@ -7,7 +7,8 @@ twice, the first time. An hourly one follows real time.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -42,9 +43,10 @@ def _next_hourly(minute: int, after: datetime) -> datetime:
     return fire if fire > after else fire + HOUR
 
 
-def _on_day(day: object, hour: int, minute: int, zone: str) -> datetime:
+@lru_cache(maxsize=4096)
+def _on_day(day: date, hour: int, minute: int, zone: str) -> datetime:
     where = ZoneInfo(zone)
-    wall = datetime.combine(day, time(hour, minute))  # type: ignore[arg-type]
+    wall = datetime.combine(day, time(hour, minute))
     fire = wall.replace(tzinfo=where).astimezone(UTC)
     while fire.astimezone(where).replace(tzinfo=None) != wall:  # In the gap: the minute after it.
         earlier = fire - MINUTE

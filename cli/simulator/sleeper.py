@@ -184,21 +184,23 @@ class Sleeper(ABC):
         if self.link is not None or self.removed:
             return
         self.counter = max(self.counter + 1, int(self.clock().timestamp() * 1000))
-        running = [job for job, state in self.jobs.items() if state not in ENDS]
-        last_seq = self.spool[-1].seq if self.spool else 0
-        hello = Hello(
-            protocol=1, connection=self.counter, now=self.clock(), agent_version="1", os="linux",
-            hostname=self.name, arch="x86_64", timezone=self.zone, boot_id="b", running=running,
-            config_version=self.config.version if self.config else 0,
-            spool=SpoolState(id=f"spool-{self.host_id}", last_seq=last_seq),
-        )  # fmt: skip
         shell = self.world.choose_shell()
-        self.link = None if shell is None else shell.dial(self, hello)
+        self.link = None if shell is None else shell.dial(self, self._hello())
         if self.link is None:
             self._dial_again()
         else:
             link = self.link
             self._later(60, lambda: self._give_up(link))
+
+    def _hello(self) -> Hello:
+        running = [job for job, state in self.jobs.items() if state not in ENDS]
+        last_seq = self.spool[-1].seq if self.spool else 0
+        return Hello(
+            protocol=1, connection=self.counter, now=self.clock(), agent_version="1", os="linux",
+            hostname=self.name, arch="x86_64", timezone=self.zone, boot_id="b", running=running,
+            config_version=self.config.version if self.config else 0,
+            spool=SpoolState(id=f"spool-{self.host_id}", last_seq=last_seq),
+        )  # fmt: skip
 
     def _give_up(self, link: Link) -> None:
         if self.link is link and not link.welcomed:
