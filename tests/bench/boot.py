@@ -10,6 +10,7 @@ from pathlib import Path
 
 from libs.common.bus.base import BATCH, Outgoing
 from libs.common.clock import SystemClock, monotonic_seconds
+from libs.common.collector import collect_seldom
 from libs.common.events.host import HostRecord
 from libs.common.ids import new_id
 from libs.common.logging import configure
@@ -85,4 +86,5 @@ def _resident_bytes() -> int:
 
 if __name__ == "__main__":
     configure(level="critical")
+    collect_seldom()  # As every process of a service does.
     print(json.dumps(asyncio.run(_child(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))))

@@ -141,14 +141,14 @@ async def _load_once(link: Link, stream: str) -> dict[str, bytes]:
     """Walk the last message of each key; what is written meanwhile comes behind, in order."""
     name = consumer_name(link.settings.label)
     keys = f"$KV.{stream.removeprefix('KV_')}.>"
-    arrived: list[Msg] = []
+    found = _Found(keys.removesuffix(">"))
     pulls: list[Replies] = []
 
     def take(message: Msg) -> None:
         delivered = is_delivery(message.reply)
         if delivered:
-            arrived.append(message)
-        if not delivered or len(arrived) % BATCH == 0:
+            found.take(message)
+        if not delivered or found.count % BATCH == 0:
             pulls[-1].take(message)
 
     def went_down() -> None:
@@ -176,18 +176,28 @@ async def _load_once(link: Link, stream: str) -> dict[str, bytes]:
         link.unwatch(went_down)
         await link.unsubscribe(registration)
         await delete_consumer(link, stream, name)
-    return _values(arrived, keys.removesuffix(">"), int(info["num_pending"]))
+    return found.all(at_least=int(info["num_pending"]))
 
 
-def _values(arrived: list[Msg], prefix: str, at_least: int) -> dict[str, bytes]:
-    """Fold the messages into a mapping, after making sure that none is missing."""
-    values: dict[str, bytes | None] = {}
-    for expected, message in enumerate(arrived, start=1):
-        if sequences(message.reply)[1] != expected:
-            raise _Short
+class _Found:
+    """What a walk has found so far: only keys and values, for they can be a hundred thousand."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.count = 0
+        self._is_whole = True
+        self._values: dict[str, bytes | None] = {}
+
+    def take(self, message: Msg) -> None:
+        self.count += 1
+        self._is_whole &= sequences(message.reply)[1] == self.count
         headers = message.headers or {}
         gone = "KV-Operation" in headers or "Nats-Marker-Reason" in headers
-        values[message.subject.removeprefix(prefix)] = None if gone else message.data
-    if len(values) < at_least:
-        raise _Short
-    return {key: value for key, value in values.items() if value is not None}
+        key = message.subject.removeprefix(self._prefix)
+        self._values[key] = None if gone else message.data
+
+    def all(self, *, at_least: int) -> dict[str, bytes]:
+        """Return the mapping. Raises: _Short: a message is missing."""
+        if not self._is_whole or len(self._values) < at_least:
+            raise _Short
+        return {key: value for key, value in self._values.items() if value is not None}
