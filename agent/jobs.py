@@ -15,7 +15,14 @@ from libs.common.clock import monotonic_seconds
 from libs.common.durations import format_duration
 from libs.common.errors import DormiceError
 from libs.common.logging import get_logger
-from libs.common.protocol import LOG_TAIL_BYTES, Frame, JobLog, JobProgress, RunStatus
+from libs.common.protocol import (
+    LOG_TAIL_BYTES,
+    FailureReason,
+    Frame,
+    JobLog,
+    JobProgress,
+    RunStatus,
+)
 
 TAIL_BYTES = LOG_TAIL_BYTES
 LONGEST_ERROR = 1000
@@ -50,8 +57,7 @@ class JobRunner:
         self._task: asyncio.Task[None] | None = None
         self._process: ControlledProcess | None = None
         self._job_id: str | None = None
-        self._stopped_as: RunStatus | None = None
-        self._stopped_why = ""
+        self._stopped_as: Outcome | None = None
 
     def start(self, work: Work) -> None:
         """Begin `work`; the caller made sure that nothing else runs."""
@@ -71,13 +77,13 @@ class JobRunner:
 
     def _time_out(self, timeout: timedelta) -> None:
         said = f"stopped after {format_duration(timeout)}: it took too long"
-        self._end_as(RunStatus.FAILED, said)
+        self._end_as(RunStatus.FAILED, said, FailureReason.TIMED_OUT)
 
-    def _end_as(self, status: RunStatus, why: str) -> None:
+    def _end_as(self, status: RunStatus, why: str, reason: FailureReason | None = None) -> None:
         """The first who ends a job says how it ended; asking again hurries nothing."""
         if self._process is not None:
             if self._stopped_as is None:
-                self._stopped_as, self._stopped_why = status, why
+                self._stopped_as = Outcome(status, error=why, reason=reason)
             self._process.stop()
 
     async def stop(self) -> None:
@@ -118,13 +124,14 @@ class JobRunner:
 
     def _judged(self, outcome: Outcome, tail: str) -> Outcome:
         """A job that was stopped and did not succeed all the same ended as its stopper says."""
-        status, error = outcome.status, outcome.error
-        if self._stopped_as is not None and status in (RunStatus.FAILED, RunStatus.CANCELLED):
-            status, error = self._stopped_as, self._stopped_why
+        end, error = outcome, outcome.error
+        if self._stopped_as and outcome.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+            end, error = self._stopped_as, self._stopped_as.error
         return replace(
             outcome,
-            status=status,
+            status=end.status,
             error=_sendable(error[:LONGEST_ERROR]) if error else None,
+            reason=end.reason,
             log_tail=tail or None,
         )
 

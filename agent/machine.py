@@ -194,6 +194,7 @@ class AgentMachine:
             status=outcome.status,
             exit_code=outcome.exit_code,
             error=outcome.error,
+            reason=outcome.reason,
             stats=outcome.stats,
             log_tail=outcome.log_tail,
             **_identity(job),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-from libs.common.protocol import RepositoryConfig, RunStatus, SourceGroupConfig
+from libs.common.protocol import FailureReason, RepositoryConfig, RunStatus, SourceGroupConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended. `error` and `log_tail` hold no secret."""
+    """How a job ended. `error` and `log_tail` hold no secret; `reason` is for programs."""
 
     status: RunStatus
     exit_code: int | None = None
     error: str | None = None
+    reason: FailureReason | None = None
     stats: dict[str, Any] | None = None
     log_tail: str | None = None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from agent.engines.includes import split_by_presence, tell_missing
 from agent.files import make_private_directory
 from agent.work import Listener, Outcome, Process, Stopped, Work
-from libs.common.protocol import RunStatus
+from libs.common.protocol import FailureReason, RunStatus
 
 
 class CommandEngine:
@@ -33,7 +33,8 @@ class CommandEngine:
     async def perform(self, work: Work, process: Process, listener: Listener) -> Outcome:
         present, missing = split_by_presence(work.source.includes)
         if not present:
-            return _failed(None, f"nothing to back up: {tell_missing(missing)}")
+            error = f"nothing to back up: {tell_missing(missing)}"
+            return _failed(None, error, FailureReason.NOTHING_TO_BACK_UP)
         make_private_directory(self._target)
         said: deque[str] = deque(maxlen=1)
 
@@ -45,9 +46,11 @@ class CommandEngine:
         try:
             code = await process.run(self._argv(work, present), _environment(), on_line)
         except FileNotFoundError:
-            return _failed(None, f"{self._template[0]} is not installed here")
+            error = f"{self._template[0]} is not installed here"
+            return _failed(None, error, FailureReason.PROGRAM_MISSING)
         except PermissionError:
-            return _failed(None, f"{self._template[0]} may not be executed by this user")
+            error = f"{self._template[0]} may not be executed by this user"
+            return _failed(None, error, FailureReason.PROGRAM_MISSING)
         except Stopped:
             return Outcome(RunStatus.CANCELLED, error="stopped before the command was started")
         last_words = said[-1] if said else f"{self._template[0]} exited with {code}"
@@ -88,5 +91,5 @@ def _file_name(name: str) -> str:
     return kept.lstrip(".-")[:64] or "group"
 
 
-def _failed(code: int | None, error: str) -> Outcome:
-    return Outcome(RunStatus.FAILED, exit_code=code, error=error)
+def _failed(code: int | None, error: str, reason: FailureReason | None = None) -> Outcome:
+    return Outcome(RunStatus.FAILED, exit_code=code, error=error, reason=reason)

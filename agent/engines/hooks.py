@@ -16,7 +16,7 @@ from typing import Any
 from agent.engines.environment import plain_environment
 from agent.engines.secrets import Cleaner
 from agent.work import Engine, Listener, Outcome, Process, Stopped, Work
-from libs.common.protocol import RunStatus
+from libs.common.protocol import FailureReason, RunStatus
 
 BEFORE, AFTER = "before", "after"
 CANNOT_START = 127  # As a shell says it.
@@ -45,7 +45,7 @@ class HookedEngine:
             outcome = (
                 await self._engine.perform(work, process, listener)
                 if said is None
-                else Outcome(RunStatus.FAILED, error=said)
+                else Outcome(RunStatus.FAILED, error=said, reason=FailureReason.HOOK_FAILED)
             )
         said = await _run(AFTER, hooks, work, process, listener, status=outcome.status)
         if said is not None and outcome.status is RunStatus.SUCCEEDED:

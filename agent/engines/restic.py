@@ -18,7 +18,7 @@ from agent.engines.secrets import Cleaner
 from agent.files import make_private_directory, write_private
 from agent.work import Listener, Outcome, Process, Stopped, Work
 from libs.common.errors import BadInput
-from libs.common.protocol import RepositoryConfig, RunStatus
+from libs.common.protocol import FailureReason, RepositoryConfig, RunStatus
 
 OURS = ("RESTIC_PASSWORD", "RESTIC_REPOSITORY", "LD_", "DYLD_", "PATH")
 
@@ -43,15 +43,18 @@ class ResticEngine:
 
     async def perform(self, work: Work, process: Process, listener: Listener) -> Outcome:
         if work.repository is None:
-            return _failed("no repository is configured for this host")
+            said = "no repository is configured for this host"
+            return _failed(said, FailureReason.REPOSITORY_ABSENT)
         try:
             return await self._perform(work, work.repository, process, listener)
         except BadInput as error:
             return _failed(error.message)
         except FileNotFoundError:
-            return _failed(f"{self._program} is not installed here; Debian's package is: restic")
+            said = f"{self._program} is not installed here; Debian's package is: restic"
+            return _failed(said, FailureReason.PROGRAM_MISSING)
         except PermissionError:
-            return _failed(f"{self._program} may not be executed by this user")
+            said = f"{self._program} may not be executed by this user"
+            return _failed(said, FailureReason.PROGRAM_MISSING)
         except Stopped:
             return Outcome(RunStatus.CANCELLED, error="stopped before restic was started")
 
@@ -62,7 +65,7 @@ class ResticEngine:
         restic = Restic(self._program, process, environment, listener, Cleaner(repository))
         problem = await self._find_problem(restic)
         if problem is not None:
-            return restic.refused(problem)
+            return restic.refused(problem, reason=FailureReason.PROGRAM_TOO_OLD)
         if work.attempt > 1:
             await restic.remove_stale_locks()
         task = Task(
@@ -102,5 +105,5 @@ class ResticEngine:
         return self._folder / f"used-{name}"
 
 
-def _failed(error: str) -> Outcome:
-    return Outcome(RunStatus.FAILED, error=error)
+def _failed(error: str, reason: FailureReason | None = None) -> Outcome:
+    return Outcome(RunStatus.FAILED, error=error, reason=reason)

@@ -20,6 +20,7 @@ from agent.engines.restic_voice import Restic, json_of
 from agent.files import write_private
 from agent.work import Outcome, Work
 from libs.common.job_arguments import RestoreArguments, SnapshotsArguments, arguments_of
+from libs.common.protocol import FailureReason
 
 INCOMPLETE = 3
 SNAPSHOTS_SHOWN = 200
@@ -67,18 +68,19 @@ async def back_up(task: Task) -> Outcome:
     restic = task.restic
     present, missing = split_by_presence(task.work.source.includes)
     if not present:
-        return restic.refused(f"nothing to back up: {tell_missing(missing)}")
+        said = f"nothing to back up: {tell_missing(missing)}"
+        return restic.refused(said, reason=FailureReason.NOTHING_TO_BACK_UP)
     for path in missing:
         restic.note(f"{path} does not exist")
     arguments = _backup_arguments(task, present)
     code = await task.run(*arguments)
     if reasons.has_no_repository(code, restic.complaints):
         if task.was_used():
-            return restic.refused(_GONE, code)
+            return _gone(task, code)
         code = await restic.run("init")
         if code != 0 and not _was_made_meanwhile(restic):
-            error = f"cannot make the repository: {reasons.reason(code, restic.complaints)}"
-            return restic.refused(error, code)
+            error = f"cannot make the repository: {reasons.tell(code, restic.complaints)}"
+            return restic.refused(error, code, reason=restic.reason(code))
         restic.note("made the repository")
         code = await task.run(*arguments)
     return _backup_outcome(task, code, missing)
@@ -161,9 +163,20 @@ async def _plainly(task: Task, command: str) -> Outcome:
 def _failed(task: Task, code: int) -> Outcome:
     """Return a failure; that there is no repository is said as such."""
     if reasons.has_no_repository(code, task.restic.complaints):
-        said = _GONE if task.was_used() else "there is no repository at this place yet"
-        return task.restic.refused(said, code)
+        if task.was_used():
+            return _gone(task, code)
+        said = "there is no repository at this place yet"
+        return task.restic.refused(said, code, reason=FailureReason.REPOSITORY_ABSENT)
     return task.restic.failed(code)
+
+
+def _gone(task: Task, code: int) -> Outcome:
+    """A repository that this agent has used is not there. On this machine's own paths that is a
+    disk which is not plugged in; a server that answers so was reached."""
+    repository = task.work.repository
+    local = repository is not None and reasons.is_local(repository.url)
+    reason = FailureReason.REPOSITORY_UNREACHABLE if local else FailureReason.REPOSITORY_ABSENT
+    return task.restic.refused(_GONE, code, reason=reason)
 
 
 async def unlock(task: Task) -> Outcome:

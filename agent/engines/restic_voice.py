@@ -13,7 +13,7 @@ from agent.engines import restic_reasons as reasons
 from agent.engines.secrets import Cleaner
 from agent.work import Listener, Outcome, Process, Progress
 from libs.common.clock import monotonic_seconds
-from libs.common.protocol import RunStatus
+from libs.common.protocol import FailureReason, RunStatus
 
 COMPLAINTS_KEPT = 20
 LOCK_PAUSE = timedelta(seconds=5)
@@ -77,7 +77,7 @@ class Restic:
         give_up_at = monotonic_seconds() + patience.total_seconds()
         code = await self.run(*arguments)
         while reasons.is_locked(code, self.complaints):
-            held = reasons.reason(code, self.complaints)
+            held = reasons.tell(code, self.complaints)
             await self.remove_stale_locks()
             code = await self.run(*arguments)
             if not reasons.is_locked(code, self.complaints) or monotonic_seconds() >= give_up_at:
@@ -104,15 +104,22 @@ class Restic:
             RunStatus.SUCCEEDED_WITH_WARNINGS, exit_code=code, error=clean, stats=self.summary
         )
 
-    def refused(self, error: str, code: int | None = None) -> Outcome:
-        return Outcome(RunStatus.FAILED, exit_code=code, error=self._cleaner.clean(error))
+    def refused(
+        self, error: str, code: int | None = None, *, reason: FailureReason | None = None
+    ) -> Outcome:
+        clean = self._cleaner.clean(error)
+        return Outcome(RunStatus.FAILED, exit_code=code, error=clean, reason=reason)
 
     def failed(self, code: int) -> Outcome:
         """Return the end that its last run means; a lost lock is no failure but a cut."""
         if reasons.has_lost_lock(code, self.complaints):
             error = "restic lost its lock on the repository"
             return Outcome(RunStatus.INTERRUPTED, exit_code=code, error=error)
-        return self.refused(reasons.reason(code, self.complaints), code)
+        return self.refused(reasons.tell(code, self.complaints), code, reason=self.reason(code))
+
+    def reason(self, code: int) -> FailureReason | None:
+        """Return what its last run failed by."""
+        return reasons.find_reason(code, self.complaints)
 
     def last_words(self) -> str:
         """Return the last line of what restic complained about, secrets cut out."""

@@ -68,6 +68,26 @@ class RunStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class FailureReason(StrEnum):
+    """Why a job did not succeed, where that is known: for programs, as `error` is for people.
+
+    Told as text, so that a newer agent may name one that is not among these.
+    """
+
+    REPOSITORY_UNREACHABLE = "repository_unreachable"
+    REPOSITORY_ABSENT = "repository_absent"
+    REPOSITORY_LOCKED = "repository_locked"
+    REPOSITORY_DAMAGED = "repository_damaged"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105  a word for it, none itself
+    NO_SPACE = "no_space"
+    PROGRAM_MISSING = "program_missing"
+    PROGRAM_TOO_OLD = "program_too_old"
+    PROGRAM_KILLED = "program_killed"
+    HOOK_FAILED = "hook_failed"
+    NOTHING_TO_BACK_UP = "nothing_to_back_up"
+    TIMED_OUT = "timed_out"
+
+
 class Frame(BaseModel):
     """A frame. `type` is the class's own literal.
 
@@ -168,8 +188,9 @@ class JobStarted(JobReport):
 
 class JobFinished(JobReport):
     type: Literal["job_finished"] = "job_finished"
-    left_out: ClassVar[frozenset[str]] = frozenset({*_OF_A_RUN, "log_tail"})
+    left_out: ClassVar[frozenset[str]] = frozenset({*_OF_A_RUN, "log_tail", "reason"})
     status: RunStatus
+    reason: ShortText | None = None
     exit_code: ExitCode | None = None
     error: Text | None = None
     stats: dict[str, Any] | None = None

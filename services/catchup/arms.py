@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from libs.common.clock import from_micros, to_micros
 from libs.common.loop.tx import Tx
-from services.catchup.policy import Pair, Queued, Slots
+from services.catchup.policy import ArmVerdict, Pair, Queued, Slots
 from services.catchup.policy_queue import Place, learn
 
 MICROSECOND = timedelta(microseconds=1)
@@ -34,7 +34,8 @@ class PairState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A catch-up under way; fields as in the table."""
+    """A catch-up under way; fields as in the table. `put_off`: how often its repository could not
+    be reached; it, `retry_repository`, is tried again at `retry_at`."""
 
     host_id: str
     arm_id: str
@@ -43,6 +44,13 @@ class Arm:
     state: ArmState
     wait: str | None
     listed: bool
+    put_off: int
+    retry_at: datetime | None
+    retry_repository: str | None
+
+    @property
+    def is_put_off(self) -> bool:
+        return self.wait == ArmVerdict.REPOSITORY_UNREACHABLE.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class Run:
     accepted: bool
 
 
-_ARM = "host_id, arm_id, armed_at, due_at, state, wait, listed"
+_ARM = "host_id, arm_id, armed_at, due_at, state, wait, listed, put_off, retry_at, retry_repository"
 _RUN = "host_id, arm_id, run_id, schedule_id, source_group_id, repository_id, accepted"
 
 
@@ -66,16 +74,19 @@ def find_arm(tx: Tx, host_id: str) -> Arm | None:
     row = tx.db.execute(f"SELECT {_ARM} FROM arm WHERE host_id = ?", (host_id,)).fetchone()  # noqa: S608
     if row is None:
         return None
-    host, arm_id, armed_at, due_at, state, wait, listed = row
+    host, arm_id, armed_at, due_at, state, wait, listed, put_off, retry_at, repository = row
     moments = from_micros(armed_at), from_micros(due_at)
-    return Arm(host, arm_id, *moments, ArmState(state), wait, bool(listed))
+    again = None if retry_at is None else from_micros(retry_at)
+    return Arm(host, arm_id, *moments, ArmState(state), wait, bool(listed), put_off, again,
+               repository)  # fmt: skip
 
 
 def begin_arm(tx: Tx, host_id: str, arm_id: str, *, armed_at: datetime, due_at: datetime) -> None:
     """Arm the host, in place of any earlier arm and its list."""
     delete_arm(tx, host_id)
     tx.db.execute(
-        "INSERT INTO arm VALUES (?, ?, ?, ?, ?, NULL, 0, NULL)",
+        "INSERT INTO arm (host_id, arm_id, armed_at, due_at, state, listed) "
+        "VALUES (?, ?, ?, ?, ?, 0)",
         (host_id, arm_id, to_micros(armed_at), to_micros(due_at), ArmState.SETTLING),
     )
 
@@ -90,6 +101,20 @@ def set_state(tx: Tx, host_id: str, state: ArmState, wait: str | None = None) ->
         "UPDATE arm SET state = ?, wait = ?, last_success = NULL WHERE host_id = ?",
         (state, wait, host_id),
     )
+
+
+def put_off(tx: Tx, arm: Arm, retry_at: datetime, repository_id: str | None) -> None:
+    """The arm's repository could not be reached once more."""
+    tx.db.execute(
+        "UPDATE arm SET put_off = put_off + 1, retry_at = ?, retry_repository = ? "
+        "WHERE host_id = ?",
+        (to_micros(retry_at), repository_id, arm.host_id),
+    )
+
+
+def may_reach(tx: Tx, host_id: str) -> None:
+    """Something changed: the host's repository may be tried again at once."""
+    tx.db.execute("UPDATE arm SET retry_at = NULL WHERE host_id = ?", (host_id,))
 
 
 def enqueue(tx: Tx, host_id: str, last_success: datetime | None) -> None:

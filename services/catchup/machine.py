@@ -74,7 +74,7 @@ class CatchupMachine(Machine):
     def __init__(self, settings: CatchupSettings) -> None:
         super().__init__()
         self._settings = settings
-        progress = Progress(settings)
+        progress, ends = Progress(settings), outcomes.Ends(settings)
         self.handlers = {
             HostEnrolled: self.on_host,
             HostChanged: self.on_host,
@@ -88,9 +88,9 @@ class CatchupMachine(Machine):
             JobDispatched: outcomes.on_job_taken,
             JobStarted: outcomes.on_job_taken,
             JobUndeliverable: outcomes.on_job_undeliverable,
-            JobFinished: outcomes.on_job_finished,
-            JobInterrupted: outcomes.on_job_given_up,
-            JobAbandoned: outcomes.on_job_given_up,
+            JobFinished: ends.on_job_finished,
+            JobInterrupted: ends.on_job_given_up,
+            JobAbandoned: ends.on_job_given_up,
         }
         self.deadlines = {
             LOOK: progress.on_look,
@@ -217,6 +217,8 @@ class CatchupMachine(Machine):
         host = store.find_host(tx, event.host_id)
         if host is not None and host.session == event.session:
             store.save_power(tx, event.host_id, _power_of(event))
+            if event.metered != host.power.metered:
+                arms.may_reach(tx, event.host_id)
             look_at(tx, event.host_id)
 
     # -- deadlines and calls -----------------------------------------------------------------------
@@ -228,7 +230,8 @@ class CatchupMachine(Machine):
     def on_get_arm(self, tx: Tx, _actor: Actor, asked: ArmOf) -> dict[str, Any] | None:
         """Return {state, due_at, place, starts_at, reason} of the host's catch-up, or None.
 
-        `starts_at` is an estimate, of a queued one; `reason` is why it waits. Raises HostNotFound.
+        `starts_at` is an estimate, of a queued one; of one whose repository could not be reached it
+        is when that is tried again. `reason` is why it waits. Raises HostNotFound.
         """
         host = store.find_host(tx, asked.host_id)
         if host is None or host.record.removed:
@@ -241,7 +244,7 @@ class CatchupMachine(Machine):
             "state": arm.state.value,
             "due_at": to_rfc3339(arm.due_at),
             "place": place and place.fleet,
-            "starts_at": self._estimate_start(tx, place),
+            "starts_at": _tried_again(arm) or self._estimate_start(tx, place),
             "reason": ArmVerdict[arm.wait].value if arm.wait else None,
         }
 
@@ -253,6 +256,10 @@ class CatchupMachine(Machine):
             repository_cap=self._settings.catchup_max_repository,
         )  # fmt: skip
         return None if wait is None else to_rfc3339(tx.now + wait)
+
+
+def _tried_again(arm: arms.Arm) -> str | None:
+    return to_rfc3339(arm.retry_at) if arm.is_put_off and arm.retry_at is not None else None
 
 
 def _power_of(event: AgentHello | AgentPower) -> Power:

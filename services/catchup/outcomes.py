@@ -19,7 +19,9 @@ from libs.common.loop.tx import Tx
 from services.catchup import arms, policy, store
 from services.catchup.arms import ArmState, PairState, Run
 from services.catchup.policy import ArmVerdict
+from services.catchup.policy_conditions import next_reach
 from services.catchup.progress import admit_soon, look_at, look_soon
+from services.catchup.settings import CatchupSettings
 
 
 def on_job_taken(tx: Tx, event: JobDispatched | JobStarted) -> None:
@@ -48,33 +50,54 @@ def on_job_undeliverable(tx: Tx, event: JobUndeliverable) -> None:
     _return_run(tx, run, text=f"the run could not be sent ({event.reason}): next hello")
 
 
-def on_job_finished(tx: Tx, event: JobFinished) -> None:
-    if not _is_of_host(tx, event):
-        return
-    succeeded = event.status in SUCCESSES
-    if succeeded and event.kind is JobKind.BACKUP and event.source_group_id:
-        store.note_success(
-            tx, event.host_id, event.source_group_id, event.finished_at, event.job_id
-        )
-        if event.arm_id is not None and event.started_at is not None:
-            arms.note_run(tx, max(event.finished_at - event.started_at, timedelta()))
-    _end(tx, event, "ended", succeeded=succeeded)
+class Ends:
+    """Handlers of the ends of jobs."""
 
+    def __init__(self, settings: CatchupSettings) -> None:
+        self._settings = settings
 
-def on_job_given_up(tx: Tx, event: JobInterrupted | JobAbandoned) -> None:
-    if _is_of_host(tx, event):
-        _end(tx, event, "given_up", succeeded=False)
+    def on_job_finished(self, tx: Tx, event: JobFinished) -> None:
+        if not _is_of_host(tx, event):
+            return
+        succeeded = event.status in SUCCESSES
+        if succeeded and event.kind is JobKind.BACKUP and event.source_group_id:
+            store.note_success(
+                tx, event.host_id, event.source_group_id, event.finished_at, event.job_id
+            )
+            arms.may_reach(tx, event.host_id)
+            if event.arm_id is not None and event.started_at is not None:
+                arms.note_run(tx, max(event.finished_at - event.started_at, timedelta()))
+        self._end(tx, event, "ended", succeeded=succeeded)
 
+    def on_job_given_up(self, tx: Tx, event: JobInterrupted | JobAbandoned) -> None:
+        if _is_of_host(tx, event):
+            self._end(tx, event, "given_up", succeeded=False)
 
-def _end(tx: Tx, event: JobEvent, state: str, *, succeeded: bool) -> None:
-    store.note_end(tx, event.host_id, event.job_id, state)
-    run = arms.find_run(tx, event.host_id)
-    if run is not None and policy.ends_request(event, arm_id=run.arm_id, run_id=run.run_id):
-        _close_run(tx, run, succeeded=succeeded)
-        return
-    if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
-        _expect_next_attempt(tx, run)
-    look_at(tx, event.host_id)
+    def _end(self, tx: Tx, event: JobEvent, state: str, *, succeeded: bool) -> None:
+        is_news = store.note_end(tx, event.host_id, event.job_id, state)
+        run = arms.find_run(tx, event.host_id)
+        if run is not None and policy.ends_request(event, arm_id=run.arm_id, run_id=run.run_id):
+            _close_run(tx, run, succeeded=succeeded)
+            return
+        if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
+            if not policy.is_put_off(event):
+                _expect_next_attempt(tx, run)
+            elif is_news:  # An earlier attempt of the same arm may be told again.
+                self._put_off(tx, run)
+        look_at(tx, event.host_id)
+
+    def _put_off(self, tx: Tx, run: Run) -> None:
+        """Nobody answered for the repository: its slot is free, and the arm asks again later."""
+        arms.delete_run(tx, run.host_id)
+        admit_soon(tx)
+        arm = arms.find_arm(tx, run.host_id)
+        if arm is None:
+            return
+        if arm.arm_id == run.arm_id:
+            arms.set_pair(tx, run.host_id, run, PairState.LISTED)
+        first, cap = self._settings.catchup_retry, self._settings.catchup_retry_cap
+        pause = next_reach(arm.put_off + 1, first=first, cap=cap)
+        arms.put_off(tx, arm, tx.time + pause, run.repository_id)
 
 
 def _expect_next_attempt(tx: Tx, run: Run) -> None:

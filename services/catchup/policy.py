@@ -20,12 +20,14 @@ from libs.common import cron
 from libs.common.events.catchup import SkipReason
 from libs.common.events.host import CatchUp, HostRecord, Schedule, SourceGroup
 from libs.common.events.job import SUCCESSES, JobEvent, JobFinished
+from libs.common.protocol import FailureReason
 from services.catchup.policy_conditions import Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What decides whether an arm goes on. `run_of_arm`: its own request has not ended."""
+    """What decides whether an arm goes on. `run_of_arm`: its own request has not ended.
+    `unreachable_until`: nobody answered for the repository, which is tried again then."""
 
     record: HostRecord
     online: bool
@@ -34,6 +36,7 @@ class Situation:
     run_of_arm: bool
     send_failed: bool
     due_at: datetime
+    unreachable_until: datetime | None = None
 
 
 class ArmVerdict(Enum):
@@ -48,6 +51,7 @@ class ArmVerdict(Enum):
     SEND_FAILED = "the agent could not be reached; its next hello arms again"
     REPORTS_OUTSTANDING = "the host's reports have not all arrived"
     JOB_RUNNING = "a job runs on the host"
+    REPOSITORY_UNREACHABLE = "the repository cannot be reached from the host"
     ON_BATTERY = Cause.ON_BATTERY.value
     METERED = Cause.METERED.value
     NOT_DURING = Cause.NOT_DURING.value
@@ -77,7 +81,11 @@ def assess_arm(at: Situation, now: datetime) -> ArmVerdict:
         return ArmVerdict.SEND_FAILED
     if not at.synced:
         return ArmVerdict.REPORTS_OUTSTANDING
-    return ArmVerdict.JOB_RUNNING if at.job_running else ArmVerdict.GO
+    if at.job_running:
+        return ArmVerdict.JOB_RUNNING
+    if at.unreachable_until is not None and now < at.unreachable_until:
+        return ArmVerdict.REPOSITORY_UNREACHABLE
+    return ArmVerdict.GO
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +217,14 @@ def next_admitted(queue: Iterable[Queued], slots: Slots) -> Queued | None:
         if slots.by_repository.get(queued.repository_id, 0) < slots.repository_cap:
             return queued
     return None
+
+
+def is_put_off(event: JobEvent) -> bool:
+    """Say whether a run came to nothing since nobody answered for its repository, and jobs leaves
+    it to the catch-up to ask again."""
+    if not isinstance(event, JobFinished) or event.last_attempt:
+        return False
+    return event.reason == FailureReason.REPOSITORY_UNREACHABLE
 
 
 def ends_request(event: JobEvent, *, arm_id: str, run_id: str) -> bool:

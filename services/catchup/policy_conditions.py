@@ -2,7 +2,8 @@
 
 A host on a weak battery, on a network that is paid by the byte, or in hours that are kept free,
 waits until that is over. It never waits for longer than LONGEST, nor once its last success is half
-as old as staleness allows: then it runs anyway.
+as old as staleness allows: then it runs anyway. One whose repository nobody answered for cannot run
+anyway: it is tried again and again, until it is reached.
 """
 
 from __future__ import annotations
@@ -83,3 +84,10 @@ def find_deferral(
     if power.metered and not conditions.on_metered:
         return Deferral(Cause.METERED, latest)
     return None
+
+
+def next_reach(put_off: int, *, first: timedelta, cap: timedelta) -> timedelta:
+    """Return how long to wait before a repository that was not reached `put_off` times is tried
+    again: doubling from `first`, at most `cap`."""
+    doubled: int = 2 ** min(put_off - 1, 30)
+    return min(first * doubled, cap)

@@ -72,6 +72,9 @@ class Progress:
             drop_arm(tx, arm, policy.DROPS[verdict], f"no catch-up: {verdict.value}", rule="R12")
         elif verdict in policy.WAITS:
             _wait(tx, arm, verdict)
+        elif verdict is ArmVerdict.REPOSITORY_UNREACHABLE and arm.retry_at is not None:
+            _wait(tx, arm, verdict)
+            tx.schedule(LOOK, host_id, arm.retry_at)
         elif verdict is ArmVerdict.GO:
             self._go(tx, arm, host)
 
@@ -154,8 +157,14 @@ def assess(tx: Tx, arm: Arm, host: Host) -> ArmVerdict:
         run_of_arm=of_arm,
         send_failed=arm.wait == ArmVerdict.SEND_FAILED.name,
         due_at=arm.due_at,
+        unreachable_until=_unreachable_until(arm, host),
     )
     return policy.assess_arm(situation, tx.now)
+
+
+def _unreachable_until(arm: Arm, host: Host) -> datetime | None:
+    """Return when the host's repository is tried again; another than was tried may be reached."""
+    return arm.retry_at if arm.retry_repository == host.record.repository_id else None
 
 
 def _wait(tx: Tx, arm: Arm, verdict: ArmVerdict) -> None:
@@ -213,6 +222,7 @@ def _take(tx: Tx, arm: Arm, host: Host, pair: Pair) -> bool:
             source_group_id=pair.source_group_id,
             fire_time=fire.time,
             missed=fire.missed,
+            put_off=arm.put_off,
         )
     )
     run = run_id(arm.host_id, pair.schedule_id, pair.source_group_id, fire.time)

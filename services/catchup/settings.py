@@ -13,8 +13,11 @@ from services.catchup.policy_conditions import Conditions, parse_hours
 
 
 class CatchupSettings(DormiceSettings):
-    """DORMICE_CATCHUP_*, DORMICE_STALE_AFTER, DORMICE_DATA. A cap of 0 pauses all catch-up; the
-    last three put single ones off, and are off by default."""
+    """DORMICE_CATCHUP_*, DORMICE_STALE_AFTER, DORMICE_DATA.
+
+    A cap of 0 pauses all catch-up. `min_battery`, `on_metered` and `not_during` put single ones
+    off, and are off by default. `retry` and its cap: after which pause a repository that could not
+    be reached is tried again."""
 
     data: Path = Path("dormice-data")
     catchup_settle: Duration = timedelta(seconds=60)
@@ -23,6 +26,8 @@ class CatchupSettings(DormiceSettings):
     catchup_min_battery: Annotated[float, Field(ge=0, le=100)] = 0
     catchup_on_metered: bool = True
     catchup_not_during: str = ""
+    catchup_retry: Annotated[Duration, Field(gt=timedelta())] = timedelta(minutes=1)
+    catchup_retry_cap: Annotated[Duration, Field(gt=timedelta())] = timedelta(minutes=30)
     stale_after: Duration = timedelta(days=7)
 
     @field_validator("catchup_not_during")

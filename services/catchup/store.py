@@ -168,13 +168,15 @@ def revive(tx: Tx, host_id: str, job_id: str) -> None:
     )
 
 
-def note_end(tx: Tx, host_id: str, job_id: str, state: str) -> None:
-    """Note a job's end: `given_up` may give way to `ended`, which is final."""
-    tx.db.execute(
+def note_end(tx: Tx, host_id: str, job_id: str, state: str) -> bool:
+    """Note a job's end: `given_up` may give way to `ended`, which is final. Say whether it did not
+    stand already."""
+    noted = tx.db.execute(
         "INSERT INTO job VALUES (?, ?, ?, ?) ON CONFLICT (job_id) "
         "DO UPDATE SET state = excluded.state, at = excluded.at WHERE job.state != 'ended'",
         (job_id, host_id, state, to_micros(tx.now)),
     )
+    return noted.rowcount > 0
 
 
 def is_busy(tx: Tx, host_id: str) -> bool:

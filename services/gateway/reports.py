@@ -103,6 +103,7 @@ def _emit_report(
             AgentJobFinished(
                 **common,
                 status=frame.status,
+                reason=frame.reason,
                 exit_code=frame.exit_code,
                 error=frame.error,
                 stats=bounded_stats(frame.stats),

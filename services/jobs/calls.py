@@ -111,6 +111,7 @@ def _shown(job: Job) -> dict[str, Any]:
         "source_group_id": job.source_group_id,
         **moments,
         "exit_code": job.exit_code,
+        "reason": job.reason,
         "error": job.error,
         "stats": None if job.stats is None else json.loads(job.stats),
         "arguments": None if job.arguments is None else json.loads(job.arguments),

@@ -37,7 +37,8 @@ def on_requested(tx: Tx, event: CatchupRequested) -> None:
     host = hosts.find_host(tx, event.host_id)
     if host is None:
         return
-    if not store.add_request(tx, event.arm_id, event.schedule_id, event.source_group_id):
+    asked = (event.arm_id, event.schedule_id, event.source_group_id)
+    if not store.add_request(tx, *asked, put_off=event.put_off):
         return
     fire_time = event.fire_time.replace(second=0, microsecond=0)
     run = run_id(event.host_id, event.schedule_id, event.source_group_id, fire_time)

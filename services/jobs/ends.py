@@ -45,6 +45,7 @@ class End:
     reported: bool = True
     exit_code: int | None = None
     error: str | None = None
+    reason: str | None = None
     stats: dict[str, Any] | None = None
 
 
@@ -58,6 +59,7 @@ def end_job(tx: Tx, host: Host, job: Job, end: End) -> None:
         finished_at=end.at,
         exit_code=end.exit_code,
         error=end.error,
+        reason=end.reason,
         stats=None if end.stats is None else json.dumps(end.stats),
         end_reported=end.reported,
         at_agent=False,
@@ -67,7 +69,9 @@ def end_job(tx: Tx, host: Host, job: Job, end: End) -> None:
     if end.status is not JobStatus.INTERRUPTED:
         _withdraw_next(tx, job)
     run = store.attempts(tx, job.run_id) if job.run_id else []
-    following = policy.decide_next(job, end.status, run, _retry_max(host, job))
+    following = policy.decide_next(
+        job, end.status, run, retry_max=_retry_max(host, job), always_on=host.record.always_on
+    )
     if end.reported or end.status is JobStatus.INTERRUPTED:
         _note_backup(tx, job)
     last = policy.is_last(job, end.status, following)
@@ -92,6 +96,7 @@ def tell_finished(tx: Tx, job: Job, *, last_attempt: bool) -> None:
             finished_at=job.finished_at or tx.now,
             last_attempt=last_attempt,
             exit_code=job.exit_code,
+            reason=job.reason,
             error=job.error,
             stats=json.loads(job.stats) if job.stats else None,
         )

@@ -18,6 +18,7 @@ from enum import Enum
 
 from libs.common.events.host import HostRecord
 from libs.common.events.job import SUCCESSES, JobKind, JobStatus
+from libs.common.protocol import FailureReason
 from services.jobs.records import Cause, Job
 from services.jobs.settings import (
     FUTURE_FIRE,
@@ -111,12 +112,16 @@ class Next(Enum):
     UNDER_WAY = "another attempt is under way"
     RETRY = "it failed: again after a pause"
     RECONNECT = "it was interrupted: again after a reconnect"
+    PUT_OFF = "its repository could not be reached: the catch-up asks again later"
 
 
-def decide_next(job: Job, status: JobStatus, run: Sequence[Job], retry_max: int) -> Next:
+def decide_next(
+    job: Job, status: JobStatus, run: Sequence[Job], *, retry_max: int, always_on: bool
+) -> Next:
     """Decide what follows the end of `job`, one of the attempts `run` of its run.
 
-    What a catch-up asked for is outside both limits.
+    What a catch-up asked for is outside both limits. What it asked for in vain, since nobody
+    answered at the repository's address, it asks for again, as long as the host may sleep.
     """
     if job.run_id is None or job.cancel_wanted or job.kind is not JobKind.BACKUP:
         return Next.NOTHING
@@ -125,12 +130,19 @@ def decide_next(job: Job, status: JobStatus, run: Sequence[Job], retry_max: int)
         return Next.SUCCEEDED
     if any(not other.ended for other in others):
         return Next.UNDER_WAY
+    if is_put_off(job, status, always_on=always_on):
+        return Next.PUT_OFF
     if status is JobStatus.FAILED:
         return Next.RETRY if retries(run) < retry_max else Next.NOTHING
     if status is JobStatus.INTERRUPTED:
         counted = [one for one in run if one.cause not in _UNCOUNTED and not _withdrawn(one)]
         return Next.RECONNECT if len(counted) < MAX_ATTEMPTS else Next.NOTHING
     return Next.NOTHING
+
+
+def is_put_off(job: Job, status: JobStatus, *, always_on: bool) -> bool:
+    unreachable = job.reason == FailureReason.REPOSITORY_UNREACHABLE
+    return status is JobStatus.FAILED and unreachable and job.arm_id is not None and not always_on
 
 
 _UNCOUNTED = frozenset({Cause.ARM, Cause.RETRY})

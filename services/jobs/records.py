@@ -57,6 +57,7 @@ class Job:
     finished_at: datetime | None = None
     exit_code: int | None = None
     error: str | None = None
+    reason: str | None = None
     stats: str | None = None
     arguments: str | None = None
     locks: str | None = None

@@ -120,7 +120,7 @@ def on_finished(tx: Tx, event: AgentJobFinished) -> None:
     if event.log_tail:
         logs.add_tail(tx, job.job_id, event.log_tail)
     end_job(tx, host, job, End(status, at, exit_code=event.exit_code, error=event.error,
-                               stats=event.stats))  # fmt: skip
+                               reason=event.reason, stats=event.stats))  # fmt: skip
 
 
 def _accept_by_report(tx: Tx, job: Job, event: AgentJobReport) -> Job:

@@ -245,11 +245,14 @@ def newest_fire(
     return None if row[0] is None else from_micros(row[0])
 
 
-def add_request(tx: Tx, arm_id: str, schedule_id: str, group_id: str) -> bool:
-    """Note a catch-up's request; say whether it is new."""
+def add_request(tx: Tx, arm_id: str, schedule_id: str, group_id: str, *, put_off: int) -> bool:
+    """Note a catch-up's request; say whether it is new: it is also after a further putting off."""
     added = tx.db.execute(
-        "INSERT OR IGNORE INTO catchup_request VALUES (?, ?, ?, ?)",
-        (arm_id, schedule_id, group_id, to_micros(tx.now)),
+        "INSERT INTO catchup_request VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (arm_id, schedule_id, source_group_id) DO UPDATE SET "
+        "put_off = excluded.put_off, at = excluded.at "
+        "WHERE excluded.put_off > catchup_request.put_off",
+        (arm_id, schedule_id, group_id, to_micros(tx.now), put_off),
     )
     return added.rowcount > 0
 

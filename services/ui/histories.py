@@ -88,6 +88,7 @@ class JobView:
     bytes_done: int | None = None
     bytes_total: int | None = None
     files_done: int | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 from libs.common.clock import to_micros
 from libs.common.events.job import SUCCESSES, JobEvent, JobFinished, JobStatus
 from libs.common.loop.tx import Tx
+from libs.common.protocol import FailureReason
 from services.ui.reads.columns import to_json
 from services.ui.reads.paging import row
 
@@ -69,14 +70,19 @@ def finish(tx: Tx, event: JobFinished) -> bool:
     update(
         tx, event.job_id, status=event.status.value, started_at=started, pending=0,
         finished_at=to_micros(event.finished_at), exit_code=event.exit_code, error=event.error,
-        stats=to_json(event.stats), percent=None, seconds_left=None,
+        stats=to_json(event.stats), reason=event.reason, percent=None, seconds_left=None,
     )  # fmt: skip
-    if event.kind == "backup" and event.source_group_id is not None:
+    if event.kind == "backup" and event.source_group_id is not None and not _is_put_off(event):
         save_run(
             tx, event.host_id, event.source_group_id, event.job_id, event.status.value,
             to_micros(event.finished_at),
         )  # fmt: skip
     return True
+
+
+def _is_put_off(event: JobFinished) -> bool:
+    """Say whether a catch-up was put off, so that its group's last result stands."""
+    return not event.last_attempt and event.reason == FailureReason.REPOSITORY_UNREACHABLE
 
 
 def take_answer(tx: Tx, job_id: str, answer: Mapping[str, Any] | None) -> None:
@@ -87,7 +93,7 @@ def take_answer(tx: Tx, job_id: str, answer: Mapping[str, Any] | None) -> None:
     update(
         tx, job_id, status=answer["status"], started_at=_moment(answer.get("started_at")),
         finished_at=_moment(answer.get("finished_at")), exit_code=answer.get("exit_code"),
-        error=answer.get("error"), stats=to_json(answer.get("stats")),
+        error=answer.get("error"), reason=answer.get("reason"), stats=to_json(answer.get("stats")),
     )  # fmt: skip
 
 

@@ -123,10 +123,14 @@ class AgentJobStarted(AgentJobReport):
 
 
 class AgentJobFinished(AgentJobReport):
-    """A job ended at the agent. Idempotent by `job_id`: the first end stands."""
+    """A job ended at the agent. Idempotent by `job_id`: the first end stands.
+
+    `reason`: why it did not succeed, one of `FailureReason` or what a newer agent calls it.
+    """
 
     type: ClassVar[str] = "dormice.agent.job_finished.v1"
     status: RunStatus
+    reason: str | None = None
     exit_code: int | None = None
     error: str | None = None
     stats: dict[str, Any] | None = None

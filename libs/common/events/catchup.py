@@ -50,9 +50,11 @@ class CatchupSkipped(CatchupEvent):
 
 
 class CatchupRequested(CatchupEvent):
-    """Run this overdue pair now, once. Idempotent by (arm, schedule, group).
+    """Run this overdue pair now, once. Idempotent by (arm, schedule, group, `put_off`).
 
-    `fire_time` is the latest fire not after now; `missed` how many fires this run makes up for.
+    `fire_time` is the latest fire not after now; `missed` how many fires this run makes up for;
+    `put_off` how often this arm had to put its runs off since the repository could not be reached:
+    a request that came to nothing for that reason may be made again.
     """
 
     type: ClassVar[str] = "dormice.catchup.requested.v1"
@@ -60,6 +62,7 @@ class CatchupRequested(CatchupEvent):
     source_group_id: str
     fire_time: AwareDatetime
     missed: int = 1
+    put_off: int = 0
 
 
 class CatchupFinished(CatchupEvent):

@@ -113,7 +113,7 @@ class JobFinished(JobEvent):
     but `interrupted` and `abandoned` give way to it.
 
     `finished_at` is the corrected end. `last_attempt`: no further attempt will follow by itself,
-    so a failure of it is worth an alert.
+    so a failure of it is worth an alert. `reason`: as the agent told it (`FailureReason`).
     """
 
     type: ClassVar[str] = "dormice.job.finished.v1"
@@ -121,6 +121,7 @@ class JobFinished(JobEvent):
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime
     last_attempt: bool = True
+    reason: str | None = None
     exit_code: int | None = None
     error: str | None = None
     stats: dict[str, Any] | None = None

@@ -154,6 +154,9 @@ class JobOut(Shape):
     finished_at: datetime | None
     exit_code: int | None
     error: str | None
+    reason: str | None = Field(
+        default=None, description="Why it did not succeed, for programs: `FailureReason`."
+    )
     stats: dict[str, Any] | None
     requested_by: str = ""
     pending: bool = False

@@ -102,7 +102,7 @@ def activities(host: HostView) -> list[Overlay]:
     elif arm is not None and arm.state in ("queued", "settling"):
         found.append(Overlay("clock", "waiting", "queued to catch up"))
     elif arm is not None and arm.reason is not None and host.current_job is None:
-        found.append(Overlay("clock", "waiting", f"catch-up waits: {arm.reason}"))
+        found.append(Overlay("clock", "waiting", waits(arm, zone_of(host.timezone))))
     elif arm is not None and host.current_job is None:
         found.append(Overlay("clock", "waiting", "catching up"))
     if host.pending_jobs and host.current_job is None:
@@ -173,6 +173,13 @@ def in_queue(arm: CatchUpView, where: ZoneInfo) -> str:
     words = f"{ordinal(arm.place or 0)} in queue"
     at = arm.starts_at
     return words if at is None else f"{words}, starts about {at.astimezone(where):%H:%M}"
+
+
+def waits(arm: CatchUpView, where: ZoneInfo) -> str:
+    """`catch-up waits: the repository cannot be reached from the host; tried again at 09:40`."""
+    words = f"catch-up waits: {arm.reason}"
+    at = arm.starts_at
+    return words if at is None else f"{words}; tried again at {at.astimezone(where):%H:%M}"
 
 
 def backup_button(host: HostView) -> str:

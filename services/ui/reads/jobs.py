@@ -80,5 +80,5 @@ def _view(job: sqlite3.Row) -> JobView:
         stats=from_json(job["stats"]), requested_by=job["requested_by"],
         pending=bool(job["pending"]), percent=job["percent"], seconds_left=job["seconds_left"],
         arguments=from_json(job["arguments"]), bytes_done=job["bytes_done"],
-        bytes_total=job["bytes_total"], files_done=job["files_done"],
+        bytes_total=job["bytes_total"], files_done=job["files_done"], reason=job["reason"],
     )  # fmt: skip

@@ -42,9 +42,11 @@ class Machine:
 
 
 @asynccontextmanager
-async def machine(stack: Stack, folder: Path, **settings: Any) -> AsyncIterator[Machine]:
+async def machine(
+    stack: Stack, folder: Path, *, always_on: bool = True, url: str = "", **settings: Any
+) -> AsyncIterator[Machine]:
     """Enrol a host, give it all that a backup needs, and run its agent."""
-    token = (await stack.post("/enrollment-tokens", always_on=True))["token"]
+    token = (await stack.post("/enrollment-tokens", always_on=always_on))["token"]
     joined = (await post_enroll(stack.gateway, token=token, hostname="box")).json()
     made = Machine(stack, folder, Host(joined["host_id"], "box", None))  # type: ignore[arg-type]
     made.source.mkdir()
@@ -55,7 +57,7 @@ async def machine(stack: Stack, folder: Path, **settings: Any) -> AsyncIterator[
         Identity(host_id=made.host.id, agent_token=joined["agent_token"], gateway=stack.gateway)
     )
     await stack.put(
-        f"/hosts/{made.host.id}/repository", url=str(made.repository), password="canary-4711"
+        f"/hosts/{made.host.id}/repository", url=url or str(made.repository), password="canary-4711"
     )
     group = await stack.post(
         f"/hosts/{made.host.id}/source-groups", name="docs", includes=[str(made.source)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.engines import restic_reasons as reasons
+from libs.common.protocol import FailureReason
 
 OLD_LOCK = [
     "unable to create lock in backend: repository is already locked exclusively by PID 7 on box",
@@ -46,7 +47,71 @@ OLD_LOCK = [
     ],
 )  # fmt: skip
 def test_reason(code: int, complaints: list[str], reason: str) -> None:
-    assert reasons.reason(code, complaints) == reason
+    assert reasons.tell(code, complaints) == reason
+
+
+GONE_AMID = [
+    "Save(<data/1>) returned error, retrying after 1s: dial tcp: connect: connection refused",
+    "Fatal: unable to save snapshot: Post: connection refused",
+]
+NO_LOCK = ['unable to create lock in backend: Post "<repository>locks/1": connection refused']
+SFTP = [
+    "subprocess ssh: ssh: connect to host box port 22: No route to host",
+    "Fatal: unable to open repository at <it>: unable to start the sftp session, error: EOF",
+]
+REFUSED_KEY = ["subprocess ssh: me@box: Permission denied (publickey).", SFTP[1]]
+NO_NAME = [
+    "Fatal: unable to open config file: lookup box: no such host",
+    "Is there a repository at the following location?",
+]
+DIED_OF_BOTH = ["Load(<data/1>): connection reset by peer", "ciphertext verification failed"]
+
+
+@pytest.mark.parametrize(
+    ("code", "complaints", "reason"),
+    [
+        pytest.param(1, NO_NAME, FailureReason.REPOSITORY_UNREACHABLE, id="no such name"),
+        pytest.param(1, SFTP, FailureReason.REPOSITORY_UNREACHABLE, id="no way there"),
+        pytest.param(1, GONE_AMID, FailureReason.REPOSITORY_UNREACHABLE, id="it went away"),
+        pytest.param(1, NO_LOCK, FailureReason.REPOSITORY_UNREACHABLE, id="none to lock"),
+        pytest.param(
+            1, ["Load(<index/1>) returned error: i/o timeout"],
+            FailureReason.REPOSITORY_UNREACHABLE, id="no answer, so no index",
+        ),
+        pytest.param(
+            1, ["Fatal: unexpected HTTP response (503): 503 Service Unavailable"],
+            FailureReason.REPOSITORY_UNREACHABLE, id="what stands before it answers",
+        ),
+        pytest.param(1, REFUSED_KEY, None, id="reached, and refused"),
+        pytest.param(1, DIED_OF_BOTH, FailureReason.REPOSITORY_DAMAGED, id="damage is worse"),
+        pytest.param(0, NO_NAME, None, id="all is well"),
+        pytest.param(12, [], FailureReason.WRONG_PASSWORD, id="password"),
+        pytest.param(1, OLD_LOCK, FailureReason.REPOSITORY_LOCKED, id="locked"),
+        pytest.param(1, ["no space left on device"], FailureReason.NO_SPACE, id="full"),
+        pytest.param(10, [], FailureReason.REPOSITORY_ABSENT, id="absent"),
+        pytest.param(-9, [], FailureReason.PROGRAM_KILLED, id="killed"),
+        pytest.param(1, ["Fatal: something else"], None, id="anything else"),
+    ],
+)  # fmt: skip
+def test_reasons_have_names(code: int, complaints: list[str], reason: FailureReason | None) -> None:
+    assert reasons.find_reason(code, complaints) is reason
+
+
+def test_a_repository_that_cannot_be_reached_is_neither_locked_nor_absent() -> None:
+    for complaints in (NO_NAME, SFTP, NO_LOCK, GONE_AMID):
+        assert not reasons.is_locked(1, complaints)
+        assert not reasons.has_no_repository(1, complaints)
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("/srv/backup", True), ("backup", True), ("local:/srv/backup", True), ("C:\\backup", True),
+        ("rest:http://box/", False), ("sftp:box:/srv", False), ("s3:https://box/b", False),
+    ],
+)  # fmt: skip
+def test_what_lies_on_this_machine(url: str, local: bool) -> None:
+    assert reasons.is_local(url) is local
 
 
 @pytest.mark.parametrize(

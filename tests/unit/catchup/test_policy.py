@@ -54,6 +54,11 @@ GONE = record(removed=True)
         pytest.param(replace(DUE, synced=False), NOW, ArmVerdict.REPORTS_OUTSTANDING, id="reports"),
         pytest.param(replace(DUE, job_running=True), NOW, ArmVerdict.JOB_RUNNING, id="job running"),
         pytest.param(replace(DUE, run_of_arm=True), NOW, ArmVerdict.RUN_IN_PROGRESS, id="own run"),
+        pytest.param(replace(DUE, unreachable_until=NOW + TICK), NOW,
+                     ArmVerdict.REPOSITORY_UNREACHABLE, id="repository out of reach"),
+        pytest.param(replace(DUE, unreachable_until=NOW), NOW, ArmVerdict.GO, id="tried again"),
+        pytest.param(replace(DUE, unreachable_until=NOW + TICK, job_running=True), NOW,
+                     ArmVerdict.JOB_RUNNING, id="out of reach, and a job runs"),
         pytest.param(replace(DUE, send_failed=True), NOW, ArmVerdict.SEND_FAILED, id="send failed"),
     ],
 )  # fmt: skip

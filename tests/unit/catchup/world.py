@@ -23,6 +23,7 @@ from libs.common.events.job import (
     JobStatus,
     JobUndeliverable,
 )
+from libs.common.protocol import FailureReason
 from libs.common.runs import job_id, run_id
 from libs.common.testing.rig import START, Fleet, Rig
 from services.catchup.machine import CatchupMachine
@@ -107,9 +108,19 @@ def dispatched(fleet: Fleet, request: CatchupRequested, attempt: int = 1) -> Job
 def finished(
     fleet: Fleet, request: CatchupRequested, attempt: int = 1, *,
     status: JobStatus = JobStatus.SUCCEEDED, last: bool = True, at: datetime | None = None,
+    reason: str | None = None,
 ) -> JobFinished:  # fmt: skip
     job = _job(fleet, request, attempt)
-    return JobFinished(**job, status=status, finished_at=at or fleet.now, last_attempt=last)
+    end = at or fleet.now
+    return JobFinished(**job, status=status, finished_at=end, last_attempt=last, reason=reason)
+
+
+def out_of_reach(fleet: Fleet, request: CatchupRequested, attempt: int = 1) -> JobFinished:
+    """A run that came to nothing: nobody answered for its repository."""
+    reason = FailureReason.REPOSITORY_UNREACHABLE
+    return finished(
+        fleet, request, attempt, status=JobStatus.FAILED, last=False, reason=reason.value
+    )
 
 
 def interrupted(fleet: Fleet, request: CatchupRequested, attempt: int = 1) -> JobInterrupted:

@@ -52,6 +52,31 @@ def test_the_same_request_again_at_any_time_is_no_further_attempt() -> None:
     assert world.run_ids() == [FIRST, SECOND_TRY], "one per arm"
 
 
+def test_what_could_not_reach_its_repository_is_asked_for_again_and_nobody_is_alarmed() -> None:
+    world = laptop()
+    world.request()
+    world.run_to_end(FIRST, "failed", reason="repository_unreachable")
+    end = world.last(JobFinished)
+    assert (end.reason, end.last_attempt) == ("repository_unreachable", False)
+    assert world.job(FIRST)["reason"] == "repository_unreachable"
+    world.request(put_off=0)
+    world.advance(HOUR)
+    assert world.run_ids() == [FIRST], "the same request again"
+    world.request(put_off=1)
+    world.request(put_off=1)
+    assert world.run_ids() == [FIRST, SECOND_TRY]
+    world.run_to_end(SECOND_TRY, "failed", reason="wrong_password")
+    assert world.last(JobFinished).last_attempt is True
+
+
+def test_a_scheduled_run_that_could_not_reach_its_repository_has_failed() -> None:
+    world = laptop()
+    world.fire()
+    world.run_to_end(FIRST, "failed", reason="repository_unreachable")
+    end = world.last(JobFinished)
+    assert (end.reason, end.last_attempt) == ("repository_unreachable", True)
+
+
 def test_outside_the_limits_of_retries_and_interruptions() -> None:
     world = laptop()
     for number in range(1, 8):

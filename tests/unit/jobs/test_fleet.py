@@ -27,7 +27,7 @@ from libs.common.events.catchup import (
 )
 from libs.common.events.host import HostEnrolled, HostModeChanged, HostRecord, Schedule
 from libs.common.events.job import SUCCESSES, JobFinished, JobInterrupted, JobUndeliverable
-from libs.common.protocol import RunStatus
+from libs.common.protocol import FailureReason, RunStatus
 from libs.common.testing.rig import START, Fleet
 from services.catchup.machine import CatchupMachine
 from services.catchup.settings import CatchupSettings
@@ -98,17 +98,23 @@ class Pair(Fleet):
                             received_at=self.now),
         )  # fmt: skip
 
-    def end(self, frame: dict[str, Any], status: RunStatus = RunStatus.SUCCEEDED) -> None:
+    def end(
+        self, frame: dict[str, Any], status: RunStatus = RunStatus.SUCCEEDED,
+        reason: str | None = None,
+    ) -> None:  # fmt: skip
         host = frame["host_id"]
         self.publish(
             AgentJobFinished(host_id=host, session=self.sessions[host], job_id=frame["job_id"],
-                             at=self.now, received_at=self.now, status=status)
+                             at=self.now, received_at=self.now, status=status,
+                             reason=reason)
         )  # fmt: skip
 
-    def run_one(self, status: RunStatus = RunStatus.SUCCEEDED) -> dict[str, Any]:
+    def run_one(
+        self, status: RunStatus = RunStatus.SUCCEEDED, reason: str | None = None
+    ) -> dict[str, Any]:
         (frame,) = self.inbox()
         self.take(frame)
-        self.end(frame, status)
+        self.end(frame, status, reason)
         return frame
 
 
@@ -157,6 +163,24 @@ def test_a_retry_of_a_failed_catch_up_keeps_the_slot() -> None:
     again = fleet.run_one()
     assert (again["host_id"], again["attempt"]) == ("h1", 2)
     assert fleet.run_one()["host_id"] == "h2"
+
+
+def test_r15_out_of_reach_all_day_costs_no_alarm_and_no_attempt_twice() -> None:
+    daily = ONE.model_copy(update={"cron": "0 9 * * *"})
+    fleet = Pair(LAPTOP.model_copy(update={"schedules": (daily,)}))
+    fleet.wake()
+    fleet.advance(SETTLE)
+    unreachable = FailureReason.REPOSITORY_UNREACHABLE.value
+    began, attempts = fleet.now, []
+    while fleet.now < began + 22 * HOUR:
+        attempts.append(fleet.run_one(RunStatus.FAILED, unreachable)["attempt"])
+        fleet.advance(HOUR / 2)
+    done = fleet.run_one()
+    assert attempts == list(range(1, len(attempts) + 1))
+    assert done["attempt"] == len(attempts) + 1
+    finished = fleet.of(JobFinished)
+    assert [event.last_attempt for event in finished] == [False] * len(attempts) + [True]
+    assert (fleet.last(CatchupFinished).succeeded, fleet.of(CatchupSkipped)) == (1, [])
 
 
 def test_r16_the_send_fails_and_the_next_hello_catches_up() -> None:

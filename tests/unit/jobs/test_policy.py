@@ -9,6 +9,7 @@ import pytest
 
 from libs.common.clock import TICK
 from libs.common.events.job import JobKind, JobOrigin, JobStatus
+from libs.common.protocol import FailureReason
 from services.jobs import policy, policy_sending
 from services.jobs.policy import CatchupMove, FireVerdict, Listed, Next
 from services.jobs.policy_sending import AfterTry, Keep, Ready, Try
@@ -219,7 +220,32 @@ WITHDRAWN = attempt(2, JobStatus.ABANDONED, Cause.RETRY)
 )  # fmt: skip
 def test_r15_next_attempt(run: list[Job], retry_max: int, following: Next) -> None:
     job = run[-1]
-    assert policy.decide_next(job, job.status, run, retry_max) is following
+    assert (
+        policy.decide_next(job, job.status, run, retry_max=retry_max, always_on=False) is following
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "always_on", "following"),
+    [
+        pytest.param({}, False, Next.PUT_OFF, id="asked for by a catch-up"),
+        pytest.param({}, True, Next.RETRY, id="its host is always on by now"),
+        pytest.param({"arm_id": None}, False, Next.RETRY, id="a scheduled run failed"),
+        pytest.param({"reason": "wrong_password"}, False, Next.RETRY, id="reached, but no use"),
+        pytest.param({"status": JobStatus.INTERRUPTED}, False, Next.RECONNECT, id="cut off"),
+        pytest.param({"cancel_wanted": True}, False, Next.NOTHING, id="nobody wants it"),
+    ],
+)
+def test_an_unreachable_repository_puts_a_catch_up_off(
+    changes: dict[str, object],
+    always_on: bool,
+    following: Next,
+) -> None:
+    reason = FailureReason.REPOSITORY_UNREACHABLE
+    job = replace(attempt(1, JobStatus.FAILED, Cause.ARM, arm_id="S1", reason=reason), **changes)
+    found = policy.decide_next(job, job.status, [job], retry_max=1, always_on=always_on)
+    assert found is following
+    assert policy.is_last(job, job.status, found) is (following is Next.NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +256,7 @@ def test_r15_next_attempt(run: list[Job], retry_max: int, following: Next) -> No
     ],
 )
 def test_a_manual_job_has_one_attempt(status: JobStatus, following: Next, last: bool) -> None:
-    assert policy.decide_next(MANUAL, status, [], 9) is following
+    assert policy.decide_next(MANUAL, status, [], retry_max=9, always_on=False) is following
     assert policy.is_last(MANUAL, status, following) is last
 
 

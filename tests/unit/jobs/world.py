@@ -172,11 +172,13 @@ class World(Rig):
         self.start(job)
         self.finish(job, status, **fields)
 
-    def request(self, arm: str | None = None, *, fire: datetime = NINE, group: str = "g1") -> None:
+    def request(
+        self, arm: str | None = None, *, fire: datetime = NINE, group: str = "g1", put_off: int = 0
+    ) -> None:
         """The catch-up asks for a run in the live session."""
         self.publish(
             CatchupRequested(
                 host_id="h1", arm_id=arm or self.session, schedule_id="s1",
-                source_group_id=group, fire_time=fire,
+                source_group_id=group, fire_time=fire, put_off=put_off,
             )
         )  # fmt: skip
