@@ -19,7 +19,8 @@ from libs.common.clock import SystemClock
 POLL_SECONDS = 0.5
 FIELDS = (
     "id", "host_id", "host_name", "kind", "status", "origin", "attempt", "schedule_id",
-    "source_group_id", "fire_time", "created_at", "started_at", "finished_at", "exit_code", "error", "reason",
+    "source_group_id", "fire_time", "created_at", "started_at", "finished_at", "exit_code", "error",
+    "reason",
 )  # fmt: skip
 
 

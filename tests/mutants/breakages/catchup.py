@@ -82,8 +82,8 @@ ARMS = (
         "catchup-does-not-wait-for-a-running-job",
         "R12",
         POLICY,
-        "return ArmVerdict.JOB_RUNNING if at.job_running else ArmVerdict.GO",
-        "return ArmVerdict.GO",
+        "    if at.job_running:\n        return ArmVerdict.JOB_RUNNING\n",
+        "",
         f"{OF_POLICY}::test_r12_arm",
     ),
     Mutant(
@@ -122,8 +122,8 @@ ARMS = (
         "catchup-plugging-in-is-not-noticed",
         "R13",
         MACHINE,
-        "            store.save_power(tx, event.host_id, _power_of(event))\n            look_at",
-        "            store.save_power(tx, event.host_id, host.power)\n            look_at",
+        "            store.save_power(tx, event.host_id, _power_of(event))\n            if event",
+        "            store.save_power(tx, event.host_id, host.power)\n            if event",
         "unit/catchup/test_conditions.py::test_a_weak_battery_waits_and_plugging_in_releases_it_at_once",
     ),
     Mutant(

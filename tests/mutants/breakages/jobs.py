@@ -66,9 +66,8 @@ MUTANTS = (
         "jobs-same-request-is-a-further-attempt",
         "R15 R13",
         "services/jobs/catchup.py",
-        "    if not store.add_request(tx, event.arm_id, event.schedule_id, event.source_group_id):\n"
-        "        return\n",
-        "    store.add_request(tx, event.arm_id, event.schedule_id, event.source_group_id)\n",
+        "    if not store.add_request(tx, *asked, put_off=event.put_off):\n        return\n",
+        "    store.add_request(tx, *asked, put_off=event.put_off)\n",
         f"{OF_CATCHUP}::test_the_same_request_again_at_any_time_is_no_further_attempt",
     ),
     Mutant(
