@@ -22,13 +22,13 @@ from typing import Any
 from urllib.parse import urlparse
 
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
 from libs.common.bus.base import BusAway, PublishRefused
+from libs.common.bus.nats_client import QuickClient
 from libs.common.bus.nats_replies import Replies
 from libs.common.ids import new_id
 
@@ -93,7 +93,7 @@ class Link:
         self.generation = 0
         self.violations: Counter[str] = Counter()
         self.inbox = f"_INBOX_{settings.label}.{new_id()}"
-        self._client = Client()
+        self._client = QuickClient()
         self._dialled = False
         self._up = asyncio.Event()
         self._closing = False
@@ -135,7 +135,7 @@ class Link:
     async def _dial(self) -> None:
         """Connect a new client, for as long as it takes, and subscribe everything on it."""
         while True:
-            client = self._client = Client()
+            client = self._client = QuickClient()
             self._dialled = False
             try:
                 await client.connect(**self._options())
@@ -312,7 +312,7 @@ class Link:
         except NatsError:
             pass  # The client it belonged to is closed.
 
-    async def _subscribe_on(self, client: Client, registration: Registration) -> None:
+    async def _subscribe_on(self, client: QuickClient, registration: Registration) -> None:
         registration.current = await client.subscribe(
             registration.subject, queue=registration.queue, future=_Sink(registration.handler)
         )
