@@ -8,30 +8,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cli.doctor_finding import Finding
 from cli.terminal import look_at, to_ascii
 from libs.common.errors import DormiceError, SettingsError
 
 LEAST_FREE = 500 * 2**20
 LOW_FREE = 2 * 2**30
 RESTIC_SECONDS = 10
-OLDEST_SANE_YEAR = 2025
 SHAPES = {"ok": "✓", "warn": "▲", "fail": "×"}
 ASCII = {"ok": "+", "warn": "A", "fail": "x"}
 SERVER = "pip install 'dormice[server]'"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at: state ok, warn or fail; `mend` says what to do."""
-
-    what: str
-    state: str
-    text: str
-    mend: str = ""
 
 
 def examine(data: Path | None, config: Path | None) -> list[Finding]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import httpx
 
 from cli.client import ClientSettings, local_url
-from cli.doctor import OLDEST_SANE_YEAR, Finding
+from cli.doctor_finding import Finding
 from libs.common.clock import SystemClock
 from libs.common.errors import StoreBroken, StoreLocked
 from libs.common.store.database import FileLock
 
 ANSWER_SECONDS = 3.0
+OLDEST_SANE_YEAR = 2025
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
