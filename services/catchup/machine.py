@@ -15,7 +15,13 @@ from pydantic import BaseModel
 
 from libs.common.clock import to_rfc3339
 from libs.common.errors import HostNotFound
-from libs.common.events.agent import AgentHello, AgentOffline, AgentPower, AgentSynced
+from libs.common.events.agent import (
+    AgentHello,
+    AgentOffline,
+    AgentPower,
+    AgentSynced,
+    OfflineReason,
+)
 from libs.common.events.catchup import CatchupArmed, SkipReason
 from libs.common.events.host import (
     Actor,
@@ -39,7 +45,7 @@ from libs.common.events.job import (
 from libs.common.loop.machine import Buckets, Machine, Verb
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
-from services.catchup import arms, outcomes, store
+from services.catchup import arms, habits, outcomes, store
 from services.catchup.policy import ArmVerdict
 from services.catchup.policy_conditions import Power
 from services.catchup.policy_queue import Place, estimate_wait
@@ -56,6 +62,8 @@ from services.catchup.settings import CatchupSettings
 
 FORGET = "forget"
 FORGET_EVERY = timedelta(days=1)
+_LEAVES = frozenset({OfflineReason.SLEEP, OfflineReason.SHUTDOWN, OfflineReason.HEARTBEAT_TIMEOUT})
+"""Ends of a session that tell how long a host stays; the others are of agents and gateways."""
 
 
 class ArmOf(BaseModel):
@@ -133,6 +141,7 @@ class CatchupMachine(Machine):
         arms.delete_run(tx, event.host_id)
         store.end_session(tx, event.host_id)
         store.forget_host(tx, event.host_id)
+        habits.forget(tx, event.host_id)
         admit_soon(tx)
 
     def on_thresholds(self, tx: Tx, event: HostThresholdsChanged) -> None:
@@ -149,6 +158,7 @@ class CatchupMachine(Machine):
         current = host.connection_before(event.session)
         if assess_hello(current, event.connection, known=known) is not HelloVerdict.NEWER:
             return
+        habits.begin_stay(tx, event.host_id, tx.time)
         _begin_session(tx, event.host_id, event.session, event.connection)
         store.save_power(tx, event.host_id, _power_of(event))
         for job_id in event.running:
@@ -209,6 +219,9 @@ class CatchupMachine(Machine):
         if host is None or host.session != event.session or not host.online:
             return
         store.end_session(tx, event.host_id)
+        if event.reason in _LEAVES:
+            shortest = self._settings.catchup_settle
+            habits.end_stay(tx, event.host_id, event.last_seen, shortest=shortest)
         admit_soon(tx)
         look_at(tx, event.host_id)
 

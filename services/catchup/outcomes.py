@@ -16,7 +16,7 @@ from libs.common.events.job import (
     JobUndeliverable,
 )
 from libs.common.loop.tx import Tx
-from services.catchup import arms, policy, store
+from services.catchup import arms, habits, policy, store
 from services.catchup.arms import ArmState, PairState, Run
 from services.catchup.policy import ArmVerdict
 from services.catchup.policy_conditions import next_reach
@@ -65,13 +65,16 @@ class Ends:
                 tx, event.host_id, event.source_group_id, event.finished_at, event.job_id
             )
             arms.may_reach(tx, event.host_id)
-            if event.arm_id is not None and event.started_at is not None:
-                arms.note_run(tx, max(event.finished_at - event.started_at, timedelta()))
+            _learn(tx, event, event.source_group_id)
         self._end(tx, event, "ended", succeeded=succeeded)
 
     def on_job_given_up(self, tx: Tx, event: JobInterrupted | JobAbandoned) -> None:
-        if _is_of_host(tx, event):
-            self._end(tx, event, "given_up", succeeded=False)
+        if not _is_of_host(tx, event):
+            return
+        cut = isinstance(event, JobInterrupted) and event.kind is JobKind.BACKUP
+        if cut and event.source_group_id:
+            habits.note_cut(tx, event.host_id, event.source_group_id)
+        self._end(tx, event, "given_up", succeeded=False)
 
     def _end(self, tx: Tx, event: JobEvent, state: str, *, succeeded: bool) -> None:
         is_news = store.note_end(tx, event.host_id, event.job_id, state)
@@ -98,6 +101,16 @@ class Ends:
         first, cap = self._settings.catchup_retry, self._settings.catchup_retry_cap
         pause = next_reach(arm.put_off + 1, first=first, cap=cap)
         arms.put_off(tx, arm, tx.time + pause, run.repository_id)
+
+
+def _learn(tx: Tx, event: JobFinished, group_id: str) -> None:
+    """Learn what runs take: of the group, and of catch-ups in the whole fleet."""
+    if event.started_at is None:
+        return
+    took = max(event.finished_at - event.started_at, timedelta())
+    habits.note_run(tx, event.host_id, group_id, took)
+    if event.arm_id is not None:
+        arms.note_run(tx, took)
 
 
 def _expect_next_attempt(tx: Tx, run: Run) -> None:

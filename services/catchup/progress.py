@@ -21,6 +21,7 @@ from libs.common.thresholds import Subject, stale_after
 from services.catchup import arms, policy, store
 from services.catchup import policy_conditions as conditions
 from services.catchup.arms import Arm, ArmState, PairState, Run
+from services.catchup.listing import NOTHING_TO_RUN, make_list
 from services.catchup.policy import ArmVerdict, Pair, PairVerdict, Situation
 from services.catchup.settings import CatchupSettings
 from services.catchup.store import Host
@@ -79,8 +80,12 @@ class Progress:
             self._go(tx, arm, host)
 
     def _go(self, tx: Tx, arm: Arm, host: Host) -> None:
-        if not arm.listed and not _make_list(tx, arm, host):
-            return
+        if not arm.listed:
+            nothing = make_list(tx, arm, host, self._settings.catchup_settle)
+            if nothing is not None:
+                text, rule = NOTHING_TO_RUN[nothing]
+                drop_arm(tx, arm, nothing, f"no catch-up: {text}", rule=rule)
+                return
         following = arms.next_pair(tx, arm.host_id)
         if following is None:
             _finish(tx, arm)
@@ -181,30 +186,6 @@ def _defer(tx: Tx, arm: Arm, host: Host, deferral: conditions.Deferral) -> None:
         store.set_deferred(tx, arm.host_id, tx.now)
     _wait(tx, arm, ArmVerdict[deferral.cause.name])
     tx.schedule(LOOK, arm.host_id, deferral.until)
-
-
-def _make_list(tx: Tx, arm: Arm, host: Host) -> bool:
-    """List the overdue pairs; end the arm and return False if there is nothing that can be run."""
-    successes = store.successes(tx, arm.host_id)
-    pairs = policy.list_pairs(host.record, successes, armed_at=arm.armed_at, now=tx.now)
-    if not pairs:
-        store.set_deferred(tx, arm.host_id, None)
-        drop_arm(tx, arm, SkipReason.NOTHING_OVERDUE, "no catch-up: nothing is overdue", rule="R14")
-        return False
-    if host.record.repository_id is None:
-        drop_arm(tx, arm, SkipReason.NO_REPOSITORY,
-                 "no catch-up: the host has no repository", rule="R13")  # fmt: skip
-        return False
-    arms.save_list(tx, arm.host_id, pairs)
-    tx.decide(
-        arm.host_id,
-        "catchup_listed",
-        f"catch-up due: {len(pairs)} to look at",
-        rule="R13",
-        arm_id=arm.arm_id,
-        pairs=[[pair.schedule_id, pair.source_group_id] for pair in pairs],
-    )
-    return True
 
 
 def _take(tx: Tx, arm: Arm, host: Host, pair: Pair) -> bool:

@@ -20,6 +20,7 @@ from tests.mutants.breakages import (
     repositories,
     silences,
     sites,
+    stays,
     thresholds,
 )
 
@@ -35,6 +36,7 @@ MUTANTS = (
     *missed.MUTANTS,
     *catchup.MUTANTS,
     *reach.MUTANTS,
+    *stays.MUTANTS,
     *jobs.MUTANTS,
     *repositories.MUTANTS,
     *gateway.MUTANTS,
