@@ -219,7 +219,7 @@ DEADLINES = (
         CORE,
         "                (to_micros(tx.now),),\n            ).fetchone()",
         "                (to_micros(tx.now) + 1,),\n            ).fetchone()",
-        f"{OF_CORE}::test_deadline_is_due",
+        f"{OF_CORE}::test_deadline_set_in_the_same_step_is_due",
     ),
     Mutant(
         "call-decided-on-old-state",

@@ -221,17 +221,29 @@ def test_no_deadline_runs_unless_the_log_was_read_to_its_tail(core: Core) -> Non
     assert core.step(now=later, deadlines=True).due_run == 1
 
 
-@pytest.mark.parametrize(
+DUE_IN = timedelta(milliseconds=20)
+MOMENTS = pytest.mark.parametrize(
     ("after", "run"),
     [
-        pytest.param(timedelta(milliseconds=20, microseconds=-1), 0, id="one tick early"),
-        pytest.param(timedelta(milliseconds=20), 1, id="exactly due"),
+        pytest.param(DUE_IN - timedelta(microseconds=1), 0, id="one tick early"),
+        pytest.param(DUE_IN, 1, id="exactly due"),
         pytest.param(timedelta(seconds=-5), 0, id="clock stepped back"),
     ],
 )
+
+
+@MOMENTS
 def test_deadline_is_due(core: Core, after: timedelta, run: int) -> None:
     core.step([message(1)], now=NOW)
     assert core.step(now=NOW + after, deadlines=True).due_run == run
+
+
+@MOMENTS
+def test_deadline_set_in_the_same_step_is_due(core: Core, after: timedelta, run: int) -> None:
+    step = core.step(
+        inputs=[lambda tx: tx.schedule("quiet", "h", NOW + DUE_IN)], now=NOW + after, deadlines=True
+    )
+    assert step.due_run == run
 
 
 def test_a_deadline_that_fails_is_looked_at_again(core: Core) -> None:
@@ -283,6 +295,8 @@ def test_an_effect_is_handed_out_once(core: Core) -> None:
     step = core.step(inputs=[lambda tx: tx.start_effect("send", "k", {"n": 1})], now=NOW)
     assert [effect.key for effect in step.effects] == ["k"]
     assert core.step(now=NOW).effects == []
+    step = core.step(inputs=[lambda tx: tx.start_effect("send", "l", {"n": 2})], now=NOW)
+    assert [effect.key for effect in step.effects] == ["l"]
 
 
 def test_effect_is_repeated_after_a_restart_until_its_outcome_is_taken(core: Core) -> None:
