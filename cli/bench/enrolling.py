@@ -66,7 +66,10 @@ async def _work(
 ) -> None:  # fmt: skip
     for name, always_on in names:
         body = {"token": next(marks[always_on]), "hostname": name, **PLATFORM}
-        answer = await line.post("/enroll", json=body)
+        try:
+            answer = await line.post("/enroll", json=body)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"enrolling {name}: {str(error) or type(error).__name__}") from None
         if answer.status_code != 201:
             raise Unavailable(f"enrolling {name}: {answer.status_code} {answer.text[:200]}")
         host = answer.json()
