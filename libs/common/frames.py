@@ -81,7 +81,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
 def _object_of(text: str | bytes) -> dict[str, Any]:
     try:
         text = text.decode() if isinstance(text, bytes) else text
-        raw = _whole_characters(text, json.loads(text, parse_constant=_refuse_constant))
+        raw = _whole_characters(text, _JSON.decode(text))
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"not JSON: {type(error).__name__}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
@@ -95,7 +95,7 @@ def _whole_characters(text: str, raw: Any) -> Any:
     JSON can say halves, and agents do where a program's output is no UTF-8; but no event, no file
     and no answer can hold one. A result must not be lost by it.
     """
-    if not re.search(r"\\u[dD]", text):
+    if not _HALF.search(text):
         return raw
     return json.loads(json.dumps(raw, ensure_ascii=False).encode(errors="replace"))
 
@@ -103,6 +103,10 @@ def _whole_characters(text: str, raw: Any) -> Any:
 def _refuse_constant(name: str) -> None:
     """NaN and Infinity, which Python reads and JSON does not have."""
     raise ValueError(name)
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
+_HALF = re.compile(r"\\u[dD]")
 
 
 def _validated(adapter: TypeAdapter[T], raw: dict[str, Any]) -> T:
