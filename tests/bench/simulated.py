@@ -8,7 +8,7 @@ from cli.simulator.play import Plan, play
 from libs.common.clock import monotonic_seconds
 
 SEED = 7
-PLAN = Plan(hosts=50, days=0.5)
+PLAN = Plan(hosts=50, days=2)
 
 
 async def measure(folder: Path) -> dict[str, float]:
