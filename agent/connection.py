@@ -29,6 +29,7 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
+from agent import host
 from agent.backoff import Backoff
 from agent.settings import AgentSettings
 from libs.common.clock import Clock, monotonic_seconds
@@ -200,6 +201,7 @@ class Connection:
                 credentials.url,
                 additional_headers={"Authorization": f"Bearer {credentials.token}"},
                 ssl=self._tls(credentials.url),
+                proxy=True if host.may_have_proxy() else None,
                 compression=None,
                 max_size=MAX_FRAME_BYTES,
                 ping_interval=None,

@@ -26,6 +26,12 @@ def system() -> str:
     return platform.system().lower()[:32] or "unknown"
 
 
+def may_have_proxy() -> bool:
+    """Say whether a dial may have to go through a proxy: elsewhere than on Linux the system may
+    name one without any variable."""
+    return system() != "linux" or any(name.lower().endswith("_proxy") for name in os.environ)
+
+
 def architecture() -> str:
     return platform.machine()[:32] or "unknown"
 

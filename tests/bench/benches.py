@@ -10,6 +10,7 @@ from tests.bench import (
     deadlines,
     fleet,
     loop,
+    quiet,
     simulated,
     system,
     telling,
@@ -62,6 +63,12 @@ BENCHES = (
         "idle",
         (Figure("megabytes", "embedded system idle, 10 hosts", "MB", 250, 150),),
         system.idle,
+    ),
+    Bench(
+        "quiet",
+        (Figure("megabytes", "idle agent: memory", "MB", 45),
+         Figure("percent", "idle agent: share of one core", "%", 0.1)),
+        quiet.measure,
     ),
     Bench(
         "settle",
