@@ -13,9 +13,10 @@ from services.notify import delivering, repeating
 from services.notify.courier import Courier
 from services.notify.kinds.apprise import AppriseWorkers
 from services.notify.kinds.base import Wires
+from services.notify.lines import Lines
 from services.notify.machine import NotifyMachine
 from services.notify.settings import NotifySettings
-from services.notify.targets import Resolver, TargetGuard, open_pool, trust
+from services.notify.targets import Resolver, TargetGuard, trust
 
 
 class Notify:
@@ -27,9 +28,9 @@ class Notify:
     ) -> None:  # fmt: skip
         guard = TargetGuard(settings.allow_targets, resolver)
         trusted = trust()
-        self._pool = open_pool(guard, trusted)
+        self._lines = Lines(guard, trusted)
         self._apprise = AppriseWorkers(settings.allow_targets)
-        wires = Wires(self._pool, guard, trusted, settings.allow_targets, self._apprise)
+        wires = Wires(self._lines, guard, trusted, settings.allow_targets, self._apprise)
         courier = Courier(wires, vault, clock)
         database = Database(settings.database_path, NotifyMachine.package)
         self.service = Service(
@@ -44,7 +45,7 @@ class Notify:
             await self.service.run()
         finally:
             await self._apprise.close()
-            await self._pool.aclose()
+            self._lines.close()
 
     async def stop(self) -> None:
         """What is being sent gets a moment to end; the rest is sent after the next start."""

@@ -54,7 +54,8 @@ class Courier:
         async with desk.places:
             started = monotonic_seconds()
             outcome = await self._try(delivery_id, desk)
-        log.info(
+        say = log.debug if _is_plain(outcome) else log.info
+        say(
             "notification_tried", delivery_id=delivery_id, channel_id=channel_id,
             tried=payload.get("try"), status=outcome.get("status"), error=outcome.get("error"),
             seconds=round(monotonic_seconds() - started, 3),
@@ -98,6 +99,12 @@ class Courier:
             desk.config = configs.open_config(self._vault, channel)
             desk.sealed = channel.sealed
         return desk.config
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    """Say whether it went out and there is nothing to tell: the log of events has it then."""
+    taken = outcome.get("taken") or outcome.get("status") in range(200, 300)
+    return bool(taken) and outcome.get("error") is None
 
 
 def _look_up_open(

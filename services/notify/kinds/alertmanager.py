@@ -78,7 +78,7 @@ async def _post(
 ) -> Outcome:
     address = below(config.url, PATH)
     letter = letter_to(address, json_bytes(alerts), bearer(config.token))
-    return await post(wires.pool, letter, now)
+    return await post(wires.lines, letter, now)
 
 
 def alert_of(view: dict[str, Any], labels: dict[str, str], now: datetime) -> dict[str, Any]:

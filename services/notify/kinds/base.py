@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
-import httpcore
 from pydantic import BaseModel, ConfigDict
 
+from services.notify.lines import Lines
 from services.notify.policy import News
 from services.notify.target_rules import Network
 from services.notify.targets import TargetGuard
@@ -69,7 +69,7 @@ class AppriseSender(Protocol):
 class Wires:
     """The ways out; each refuses addresses that are neither public nor `allowed`."""
 
-    pool: httpcore.AsyncConnectionPool
+    lines: Lines
     guard: TargetGuard
     trust: ssl.SSLContext
     allowed: Sequence[Network]

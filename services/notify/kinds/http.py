@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,18 +13,16 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import httpcore
 import httpx
 
 from services.notify.errors import TargetRefused, TargetUnknown
 from services.notify.kinds.troubles import explain
+from services.notify.lines import LineBroken, Lines, NoLine, Place
 
 TIMEOUT_SECONDS = 10.0
-BODY_LIMIT_BYTES = 64 * 1024
 BODY_SECONDS = 1.0
-"""How long an answer's body is read: only its status counts, reading keeps the connection."""
-
-Headers = list[tuple[bytes, bytes]]
+"""How long an answer's body is read: only its head counts, reading keeps the line."""
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class Site:
     """Where a request goes: the address without user and password, which become a header."""
 
     url: httpx.URL
-    target: httpcore.URL
+    place: Place
     headers: tuple[tuple[str, str], ...]
 
 
@@ -42,12 +39,20 @@ class Letter:
     """What one try sends."""
 
     site: Site
-    headers: Headers
+    headers: Mapping[str, str]
     content: bytes
 
     @property
     def url(self) -> httpx.URL:
         return self.site.url
+
+    @property
+    def request(self) -> bytes:
+        """What goes over the line. Raises: ValueError if a header would begin another."""
+        head = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
+        if head.count("\n") != len(self.headers) or head.count("\r") != len(self.headers):
+            raise ValueError("a header has more than one line")
+        return b"POST %b HTTP/1.1\r\n%b\r\n%b" % (self.url.raw_path, head.encode(), self.content)
 
 
 @lru_cache(maxsize=256)
@@ -55,13 +60,12 @@ def site_at(address: str) -> Site:
     """Read an address, once: a channel's is the same for every message."""
     url = httpx.URL(address)
     bare = url.copy_with(userinfo=b"", fragment=None)
-    target = httpcore.URL(
-        scheme=bare.raw_scheme, host=bare.raw_host, port=bare.port, target=bare.raw_path
-    )
+    port = bare.port or _PORTS[bare.scheme]
+    place = Place(bare.raw_host.decode(), port, bare.scheme == "https")
     headers = [("Host", url.netloc.decode())]
     if url.userinfo:
         headers.append(("Authorization", _basic(url.userinfo)))
-    return Site(bare, target, tuple(headers))
+    return Site(bare, place, tuple(headers))
 
 
 def letter_to(address: str, content: bytes, headers: Mapping[str, str]) -> Letter:
@@ -74,8 +78,7 @@ def letter_to(address: str, content: bytes, headers: Mapping[str, str]) -> Lette
         **headers,
         **dict(site.headers),
     }
-    pairs = [(name.encode(), value.encode()) for name, value in given.items()]
-    return Letter(site, pairs, content)
+    return Letter(site, given, content)
 
 
 def bearer(token: str | None) -> dict[str, str]:
@@ -93,60 +96,42 @@ def _basic(userinfo: bytes) -> str:
 
 
 async def post(
-    pool: httpcore.AsyncConnectionPool, letter: Letter, now: datetime,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-) -> dict[str, Any]:  # fmt: skip
+    lines: Lines, letter: Letter, now: datetime, timeout_seconds: float = TIMEOUT_SECONDS
+) -> dict[str, Any]:
     """Send the letter once; return the outcome {status?, error?, retry_after?, refused?}.
 
     No text of it holds the address: what libraries and receivers say may quote it.
     """
     try:
         async with asyncio.timeout(timeout_seconds) as limit:
-            return await _exchange(pool, letter, now, limit)
+            return await _exchange(lines, letter, now, limit)
     except TargetRefused as error:
         return {"error": error.message, "refused": True}
     except TargetUnknown as error:
         return {"error": error.message}
-    except (TimeoutError, httpcore.TimeoutException):
+    except TimeoutError:
         return {"error": f"no answer within {timeout_seconds:g} s"}
-    except (httpcore.ConnectError, ssl.SSLError) as error:
+    except NoLine as error:
         return {"error": explain(error, otherwise="no connection could be made")}
-    except (httpcore.ProtocolError, httpcore.NetworkError, OSError):
+    except LineBroken:
         return {"error": "the connection broke before an answer came"}
 
 
 async def _exchange(
-    pool: httpcore.AsyncConnectionPool, letter: Letter, now: datetime, limit: asyncio.Timeout
+    lines: Lines, letter: Letter, now: datetime, limit: asyncio.Timeout
 ) -> dict[str, Any]:
-    async with pool.stream(
-        "POST", letter.site.target, headers=letter.headers, content=letter.content
-    ) as answer:
+    async with lines.line_to(letter.site.place) as line:
+        answer = await line.ask(letter.request)
         limit.reschedule(None)  # The status decides; nothing that comes after can take it back.
-        outcome: dict[str, Any] = {"status": answer.status}
-        wait = parse_retry_after({name.lower(): value for name, value in answer.headers}, now)
-        if wait is not None:
-            outcome["retry_after"] = wait
-        await _read_some(answer)
-    return outcome
+        await line.finish(BODY_SECONDS)
+    outcome: dict[str, Any] = {"status": answer.status}
+    wait = parse_retry_after(answer.retry_after, now) if answer.retry_after else None
+    return outcome if wait is None else {**outcome, "retry_after": wait}
 
 
-async def _read_some(answer: httpcore.Response) -> None:
-    """Read what is short and soon, so that the connection can be used again; else let it go."""
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in answer.aiter_stream():
-                size += len(chunk)
-                if size > BODY_LIMIT_BYTES:
-                    return
-    except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError,
-            httpcore.ProtocolError):  # fmt: skip
-        return
-
-
-def parse_retry_after(headers: Mapping[bytes, bytes], now: datetime) -> float | None:
-    """Return how many seconds the receiver asks us to wait, or None if it does not say."""
-    text = headers.get(b"retry-after", b"").decode("latin-1").strip()
+def parse_retry_after(value: bytes, now: datetime) -> float | None:
+    """Return how many seconds the receiver asks us to wait, or None if it makes no sense."""
+    text = value.decode("latin-1").strip()
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return float(text)
     try:

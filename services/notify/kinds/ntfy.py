@@ -38,7 +38,7 @@ class NtfyConfig(HttpConfig):
 async def send(wires: Wires, config: NtfyConfig, errand: Errand) -> Outcome:
     content = json_bytes(render(config.topic, errand.body))
     letter = letter_to(below(config.url, "/"), content, bearer(config.token))
-    return await post(wires.pool, letter, errand.now)
+    return await post(wires.lines, letter, errand.now)
 
 
 def render(topic: str, body: dict[str, Any]) -> dict[str, Any]:

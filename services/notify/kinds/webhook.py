@@ -24,7 +24,7 @@ class WebhookConfig(HttpConfig):
 
 
 async def send(wires: Wires, config: WebhookConfig, errand: Errand) -> Outcome:
-    return await post(wires.pool, write_letter(config, errand.body, errand.now), errand.now)
+    return await post(wires.lines, write_letter(config, errand.body, errand.now), errand.now)
 
 
 def write_letter(config: WebhookConfig, body: dict[str, Any], now: datetime) -> Letter:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpcore
 import pytest
 import pytest_asyncio
 from cryptography import x509
@@ -20,8 +19,9 @@ from libs.common.testing.webhook_receiver import CLOSE, HANG, Answer, WebhookRec
 from services.notify import message
 from services.notify.kinds import http, webhook
 from services.notify.kinds.webhook import WebhookConfig
+from services.notify.lines import Lines
 from services.notify.target_rules import Network
-from services.notify.targets import Resolver, TargetGuard, open_pool, trust
+from services.notify.targets import Resolver, TargetGuard, trust
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -40,18 +40,16 @@ class Names:
         return [ipaddress.ip_address(text) for text in self.answers[host].split()]
 
 
-def pool_for(
-    names: Names | None = None, allowed: Sequence[Network] = LOOPBACK
-) -> httpcore.AsyncConnectionPool:
-    return open_pool(TargetGuard(allowed, Resolver(names) if names else None), trust())
+def lines_for(names: Names | None = None, allowed: Sequence[Network] = LOOPBACK) -> Lines:
+    return Lines(TargetGuard(allowed, Resolver(names) if names else None), trust())
 
 
 async def post(
-    pool: httpcore.AsyncConnectionPool, url: str, secret: str | None = None, timeout: float = 5.0
+    lines: Lines, url: str, secret: str | None = None, timeout: float = 5.0
 ) -> dict[str, object]:
     body = message.compose_test("d1", "ops")
     letter = webhook.write_letter(WebhookConfig(url=url, secret=secret), body, NOW)
-    return await http.post(pool, letter, NOW, timeout)
+    return await http.post(lines, letter, NOW, timeout)
 
 
 @pytest_asyncio.fixture
@@ -61,9 +59,9 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
 
 
 async def test_a_message_arrives_signed(receiver: WebhookReceiver) -> None:
-    async with pool_for() as pool:
+    async with lines_for() as lines:
         url = receiver.url.replace("//", "//ada:pass@") + "?a=b#part"
-        assert await post(pool, url, "geheim – ß") == {"status": 200}
+        assert await post(lines, url, "geheim – ß") == {"status": 200}
     (got,) = receiver.received
     assert got.is_signed_with("geheim – ß")
     assert not got.is_signed_with("another")
@@ -95,24 +93,24 @@ async def test_answers(
     receiver: WebhookReceiver, answer: Answer, outcome: dict[str, object]
 ) -> None:
     receiver.next_answers(answer)
-    async with pool_for() as pool:
-        assert await post(pool, receiver.url) == outcome
-        assert await post(pool, receiver.url) == {"status": 200}
+    async with lines_for() as lines:
+        assert await post(lines, receiver.url) == outcome
+        assert await post(lines, receiver.url) == {"status": 200}
     assert all("cookie" not in got.headers for got in receiver.received)
     assert len(receiver.received) == 2  # A redirect is not followed.
 
 
 async def test_a_receiver_that_hangs_costs_its_time_and_no_more(receiver: WebhookReceiver) -> None:
     receiver.next_answers(HANG)
-    async with pool_for() as pool:
-        assert await post(pool, receiver.url, timeout=0.3) == {"error": "no answer within 0.3 s"}
-        assert await post(pool, receiver.url) == {"status": 200}
+    async with lines_for() as lines:
+        assert await post(lines, receiver.url, timeout=0.3) == {"error": "no answer within 0.3 s"}
+        assert await post(lines, receiver.url) == {"status": 200}
 
 
 async def test_a_late_status_counts_although_its_body_never_ends(receiver: WebhookReceiver) -> None:
     receiver.next_answers(Answer(200, delay_seconds=0.4, headers={"Content-Length": "5"}))
-    async with pool_for() as pool:
-        assert await post(pool, receiver.url, timeout=0.8) == {"status": 200}
+    async with lines_for() as lines:
+        assert await post(lines, receiver.url, timeout=0.8) == {"status": 200}
 
 
 async def test_who_speaks_no_http_and_who_is_not_there(receiver: WebhookReceiver) -> None:
@@ -123,13 +121,13 @@ async def test_who_speaks_no_http_and_who_is_not_there(receiver: WebhookReceiver
 
     server = await asyncio.start_server(mumble, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with pool_for() as pool:
-        assert await post(pool, f"http://127.0.0.1:{port}/") == BROKEN
+    async with lines_for() as lines:
+        assert await post(lines, f"http://127.0.0.1:{port}/") == BROKEN
         server.close()
         await server.wait_closed()
         refused = {"error": "the connection was refused"}
-        assert await post(pool, f"http://127.0.0.1:{port}/") == refused
-        tls = await post(pool, receiver.url.replace("http:", "https:"), timeout=1)
+        assert await post(lines, f"http://127.0.0.1:{port}/") == refused
+        tls = await post(lines, receiver.url.replace("http:", "https:"), timeout=1)
         assert "error" in tls
 
 
@@ -137,18 +135,18 @@ async def test_private_addresses_are_refused_on_every_connect(receiver: WebhookR
     """A name that pointed outside and now points inside gains nothing: no connection is made."""
     names = Names(hook_example="127.0.0.1")
     url = f"http://hook.example:{receiver.port}/x"
-    async with pool_for(names) as pool:
-        assert await post(pool, url) == {"status": 200}
+    async with lines_for(names) as lines:
+        assert await post(lines, url) == {"status": 200}
         assert receiver.received[0].headers["host"] == f"hook.example:{receiver.port}"
         receiver.next_answers(CLOSE)
-        assert await post(pool, url) == BROKEN  # From here on a new connection is needed.
+        assert await post(lines, url) == BROKEN  # From here on a new connection is needed.
         for inside in ("10.0.0.1", "169.254.169.254", "::1"):
             names.answers["hook.example"] = inside
-            outcome = await post(pool, url)
+            outcome = await post(lines, url)
             assert outcome["refused"]
             assert inside in str(outcome["error"])
         names.answers.clear()
-        assert await post(pool, url) == {"error": "the host name could not be resolved"}
+        assert await post(lines, url) == {"error": "the host name could not be resolved"}
     assert len(receiver.received) == 2
 
 
@@ -156,16 +154,16 @@ async def test_private_addresses_are_refused_on_every_connect(receiver: WebhookR
 async def test_no_spelling_of_this_machine_gets_through(
     receiver: WebhookReceiver, host: str
 ) -> None:
-    async with pool_for(allowed=()) as pool:
-        outcome = await post(pool, f"http://{host}:{receiver.port}/")
+    async with lines_for(allowed=()) as lines:
+        outcome = await post(lines, f"http://{host}:{receiver.port}/")
     assert outcome["refused"]
     assert "DORMICE_ALLOW_TARGETS" in str(outcome["error"])
     assert receiver.received == []
 
 
 async def test_the_next_address_is_tried_when_one_is_dead(receiver: WebhookReceiver) -> None:
-    async with pool_for(Names(two_example="127.0.0.99 127.0.0.1")) as pool:
-        assert await post(pool, f"http://two.example:{receiver.port}/") == {"status": 200}
+    async with lines_for(Names(two_example="127.0.0.99 127.0.0.1")) as lines:
+        assert await post(lines, f"http://two.example:{receiver.port}/") == {"status": 200}
 
 
 async def test_a_proxy_in_the_environment_is_not_used(
@@ -173,8 +171,8 @@ async def test_a_proxy_in_the_environment_is_not_used(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    async with pool_for() as pool:
-        assert await post(pool, receiver.url) == {"status": 200}
+    async with lines_for() as lines:
+        assert await post(lines, receiver.url) == {"status": 200}
 
 
 def make_certificate(folder: Path, name: str) -> Path:
@@ -220,12 +218,12 @@ async def test_tls_is_checked_against_the_name_not_the_address(
     names = Names(hook_example="127.0.0.1", other_example="127.0.0.1")
     async with WebhookReceiver(tls=context) as receiver:
         url = f"https://hook.example:{receiver.port}/"
-        async with pool_for(names) as pool:
-            untrusted = await post(pool, url)
+        async with lines_for(names) as lines:
+            untrusted = await post(lines, url)
             assert untrusted == {"error": "TLS: self-signed certificate"}
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        async with pool_for(names) as pool:
-            assert await post(pool, url) == {"status": 200}
-            wrong = await post(pool, url.replace("hook", "other"))
+        async with lines_for(names) as lines:
+            assert await post(lines, url) == {"status": 200}
+            wrong = await post(lines, url.replace("hook", "other"))
             assert "TLS: Hostname mismatch" in str(wrong["error"])
     assert asked == ["hook.example", "hook.example", "other.example"]

@@ -15,9 +15,10 @@ from services.notify.configs import read_config
 from services.notify.kinds.apprise import AppriseWorkers
 from services.notify.kinds.base import Errand, Outcome, Wires
 from services.notify.kinds.table import kind_of
+from services.notify.lines import Lines
 from services.notify.policy import News
 from services.notify.target_rules import Network
-from services.notify.targets import Resolver, TargetGuard, open_pool, trust
+from services.notify.targets import Resolver, TargetGuard, trust
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -32,9 +33,9 @@ async def wires(
     guard = TargetGuard(allowed, resolver)
     context = trusted or trust()
     workers = AppriseWorkers(allowed, apprise_seconds)
-    async with open_pool(guard, context) as pool:
+    async with Lines(guard, context) as lines:
         try:
-            yield Wires(pool, guard, context, allowed, workers)
+            yield Wires(lines, guard, context, allowed, workers)
         finally:
             await workers.close()
 

@@ -7,6 +7,8 @@ import hmac
 import json
 from datetime import timedelta
 
+import pytest
+
 from libs.common.events.alert import AlertState
 from libs.common.testing.rig import START
 from services.notify import message
@@ -83,7 +85,7 @@ def test_a_summary_lists_200_and_counts_the_rest():
 def test_the_signature_covers_timestamp_and_body():
     body = message.compose("d1", News.RAISED, make_alert(), BASE)
     letter = webhook.write_letter(WebhookConfig(url=URL, secret=SECRET), body, START)
-    headers = {name.decode().lower(): value.decode() for name, value in letter.headers}
+    headers = {name.lower(): value for name, value in letter.headers.items()}
     assert headers["dormice-id"] == "d1"
     assert headers["dormice-timestamp"] == str(int(START.timestamp()))
     signed = headers["dormice-timestamp"].encode() + b"." + letter.content
@@ -94,26 +96,32 @@ def test_the_signature_covers_timestamp_and_body():
 def test_no_secret_no_signature():
     body = message.compose_test("d1", "ops")
     letter = webhook.write_letter(WebhookConfig(url="https://example.org/x"), body, START)
-    names = {name.lower() for name, _ in letter.headers}
-    assert b"dormice-signature" not in names
-    assert b"authorization" not in names
+    head = letter.request.partition(b"\r\n\r\n")[0].lower()
+    assert b"dormice-signature" not in head
+    assert b"authorization" not in head
 
 
 def test_user_and_password_go_into_a_header_and_not_into_the_address():
     body = message.compose_test("d1", "ops")
     letter = webhook.write_letter(WebhookConfig(url=URL), body, START)
-    headers = {name.decode(): value.decode() for name, value in letter.headers}
+    headers = letter.headers
     assert headers["Authorization"] == "Basic YWRhOnBhc3NAd29yZA=="  # ada:pass@word
     assert headers["Host"] == "127.0.0.1:9"
     assert "ada" not in str(letter.url)
 
 
+def test_no_header_can_begin_another():
+    letter = http.letter_to(URL, b"{}", {"X-Token": "a\r\nHost: evil.example"})
+    with pytest.raises(ValueError, match="line"):
+        _ = letter.request
+
+
 def test_retry_after_in_both_forms():
     def parse(text: str) -> float | None:
-        return http.parse_retry_after({b"retry-after": text.encode()}, START)
+        return http.parse_retry_after(text.encode(), START)
 
     assert parse("120") == 120
     assert parse("Mon, 15 Jun 2026 09:01:30 GMT") == 90
     assert parse("Mon, 15 Jun 2026 08:00:00 GMT") == 0
     assert [parse(text) for text in ("", "soon", "-5", "1.5", "9" * 40, "١٢")] == [None] * 6
-    assert http.parse_retry_after({}, START) is None
+    assert http.parse_retry_after(b"", START) is None
