@@ -154,6 +154,19 @@ async def test_exported_events_keep_their_place_among_others(world: World) -> No
     assert [m.event_id for m in got] == [m.event_id for m in sent]
 
 
+async def test_exported_events_of_many_hosts_are_stored_in_order_each_once(world: World) -> None:
+    """Those of different hosts are on their way at once; of one host, one after the other."""
+    bus = await world.bus("alerting")
+    hosts = [*range(250), *range(250), 7, 7, 7]
+    sent = [event(n, f"dormice.alert.h{host}.agent_offline.raised")
+            for n, host in enumerate(hosts)]  # fmt: skip
+    last = await bus.publish(sent)
+    assert last == len(sent)
+    assert await bus.publish(sent[100:]) == last  # Sent again after a doubt: known, all of them.
+    got = await read_to(await bus.open_reader(1), last)
+    assert [m.event_id for m in got] == [m.event_id for m in sent]
+
+
 async def test_publishing_nothing_or_only_values_returns_0(world: World) -> None:
     bus = await world.bus("registry")
     assert await bus.publish([]) == 0

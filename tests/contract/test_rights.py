@@ -211,7 +211,7 @@ async def test_a_reader_consumes_alerts_durably(server: NatsServer, buses: Buses
     try:
         live = await client.subscribe("dormice.alert.>")
         await client.flush()
-        sent = [event("dormice.alert.h1.agent_offline.raised") for _ in range(5)]
+        sent = [event(f"dormice.alert.h{n % 3}.agent_offline.raised") for n in range(5)]
         await alerting.publish(sent)
         await presence.publish([event("dormice.presence.h1.online")])
         stream = client.jetstream()

@@ -155,16 +155,17 @@ class Bus(Protocol):
         ...
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
-        """Store `messages` durably, strictly in order; return the log sequence of the last event.
+        """Store `messages` durably, in order; return the log sequence of the last event.
 
         Bucket values among them are stored first (the last one per key), then the events: in
         atomic batches of at most 500 where that is allowed, else one by one, each acknowledged
         before the next is sent. An event whose id is already stored counts as stored. Events of
-        `alert` and `presence` subjects always go singly.
+        `alert` and `presence` subjects always go singly; those of different hosts may be on their
+        way at the same time: should the bus then fail, one may be stored, and one before it not.
         Returns 0 if there was no event among them. Of a duplicate, the place is the stored one's.
 
         Raises:
-            BusAway: some prefix was stored; send the same messages again.
+            BusAway: some were stored, of each host a prefix; send the same messages again.
             PublishRefused: the first not yet stored message will never be accepted.
         """
         ...

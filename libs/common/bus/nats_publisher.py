@@ -1,15 +1,16 @@
 """Stores messages in order, each unit acknowledged before the next is sent.
 
 A unit is an atomic batch (one fsync, all or nothing), or a single event: where the server cannot do
-batches, where a batch was refused because one of its ids is stored already, and for exported
-subjects, because what arrives in a batch is not stored in the account that imports it. Values of a
-bucket go the same way, before the events.
+batches, and where a batch was refused because one of its ids is stored already. What arrives in a
+batch is not stored in an account that imports it, so exported events go singly, each with its own
+acknowledgement, but many at once: of different hosts, so that of one host nothing can overtake.
+Values of a bucket go the same way as events, before them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,6 +28,7 @@ from libs.common.ids import new_id
 _BATCH_HEADERS = ("Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit")
 _BATCH_HAS_DUPLICATE = 10201
 _TOO_LARGE = 10054
+SINGLES_AT_ONCE = 100
 _HEADROOM = 1024
 """What the headers of a message may take of the server's largest payload."""
 
@@ -93,10 +95,10 @@ class Publisher:
             atomic = await self._can_batch(f"KV_{bucket}", len(own))
             for start in range(0, len(own), BATCH):
                 messages = [_as_message(value) for value in own[start : start + BATCH]]
-                await (self._send_batch(messages) if atomic else self._put_each(messages))
+                await (self._send_batch(messages) if atomic else self._send_each(messages))
 
-    async def _put_each(self, messages: Sequence[_Message]) -> int:
-        """All at once, each with an acknowledgement of its own: keys don't depend on each other."""
+    async def _send_each(self, messages: Sequence[_Message]) -> int:
+        """All at once, each with an acknowledgement of its own: they don't depend on each other."""
         replies = Replies(len(messages), [message.subject for message in messages])
         tokens = []
         try:
@@ -115,6 +117,8 @@ class Publisher:
             if not is_stored(event.subject):
                 raise PublishRefused(f"{event.subject} is not a subject of the log.")
         messages = [_as_message(event) for event in unit]
+        if is_exported(unit[0].subject):
+            return await self._send_each(messages)
         if len(unit) > 1:
             with suppress(_HasDuplicate):
                 return await self._send_batch(messages)
@@ -161,9 +165,24 @@ def _units(events: Sequence[Outgoing], *, atomic: bool) -> Iterator[Sequence[Out
     """Cut `events` into what is sent at once, in order."""
     for exported, run in groupby(events, key=lambda event: is_exported(event.subject)):
         together = list(run)
-        size = BATCH if atomic and not exported else 1
+        if exported:
+            yield from _of_different_hosts(together)
+            continue
+        size = BATCH if atomic else 1
         for start in range(0, len(together), size):
             yield together[start : start + size]
+
+
+def _of_different_hosts(events: Iterable[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+    """Cut exported events, `dormice.<family>.<host>.…`, where a host comes again."""
+    unit: dict[str, Outgoing] = {}
+    for event in events:
+        host = event.subject.split(".", 3)[2]
+        if host in unit or len(unit) == SINGLES_AT_ONCE:
+            yield list(unit.values())
+            unit = {}
+        unit[host] = event
+    yield list(unit.values())
 
 
 def _acknowledged(reply: Msg) -> int:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,7 +51,7 @@ class Core:
         self._position: Position | None = None  # As of the last commit; None: not known here.
         self._due: datetime | None = None  # The first deadline, as of the same.
         self._unsent: dict[str, int] = dict(  # event id → row, oldest first, as of the last commit
-            db.execute("SELECT event_id, row_id FROM outbox ORDER BY row_id")
+            db.execute("SELECT event_id, row_id FROM outbox WHERE bucket IS NULL ORDER BY row_id")
         )
         self._last_row = _last_row(db)
 
@@ -83,7 +83,7 @@ class Core:
             raise RuntimeError("start_at comes first")
         with faults_of(self.machine.name):
             step = Step(position, outbox=self._unsent_rows())
-            self._unsent = {row.message.event_id: row.row_id for row in step.outbox}
+            self._unsent = _events_in(step.outbox)
             self._last_effect_row = 0
             self._collect_effects(step)
             step.next_due = self._due
@@ -133,7 +133,7 @@ class Core:
         self._position, self._due = step.position, step.next_due
         step.signals, step.outbox = tx.signals, tx.rows
         self._forget_sent(max(acknowledged_row, *step.sent_rows, 0))
-        self._unsent.update((row.message.event_id, row.row_id) for row in tx.rows)
+        self._unsent.update(_events_in(tx.rows))
         if tx.effects_started:
             self._collect_effects(step)
         return step
@@ -150,11 +150,18 @@ class Core:
         self._last_row += len(tx.rows)
 
     def _remove_own(self, messages: Sequence[LogMessage], step: Step) -> None:
-        """An own event that stands in the log needs no sending, nor does any row before it."""
-        own = (self._unsent.get(message.event_id) for message in messages)
-        step.sent_rows.extend(row for row in own if row is not None)
+        """Own events that stand in the log need no sending, nor does a value put before them.
+
+        Only as far as none is missing: of several that were on their way at once when the bus
+        failed, a later one may have got there alone.
+        """
+        found = {message.event_id for message in messages} if self._unsent else ()
+        for event_id, row in self._unsent.items():
+            if event_id not in found:
+                break
+            step.sent_rows.append(row)
         if step.sent_rows:
-            self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (max(step.sent_rows),))
+            self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (step.sent_rows[-1],))
 
     def _forget_sent(self, through_row: int) -> None:
         while self._unsent:
@@ -302,6 +309,11 @@ class Core:
             "event_id = excluded.event_id",
             (position.log_created_at, position.seq, position.event_id),
         )
+
+
+def _events_in(rows: Iterable[OutboxRow]) -> dict[str, int]:
+    """Return the events among `rows`, id → row: a value never comes back in the log."""
+    return {row.message.event_id: row.row_id for row in rows if row.message.bucket is None}
 
 
 def _last_row(db: sqlite3.Connection) -> int:
