@@ -1,12 +1,13 @@
 """The life of a delivery inside the transaction: queued, sent, tried again, ended.
 
-Each function leaves the queue consistent: what is free to go is handed to the shell, at most
-WINDOW_PER_CHANNEL of a channel at once, oldest first.
+Each function leaves the queue consistent. At the end of a step, what is free to go is handed to the
+shell, at most WINDOW_PER_CHANNEL of a channel at once, oldest first.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,15 +33,18 @@ def enqueue(tx: Tx, new: NewDelivery) -> None:
 
 
 def hand_out(tx: Tx, channel_id: str) -> None:
-    """Hand what is ready to the shell, as far as the channel's window allows.
+    """Have what is ready on the channel handed to the shell once this step is done."""
+    tx.before_commit(_hand_out, channel_id)
+
+
+def _hand_out(tx: Tx, channel_id: str) -> None:
+    """Hand out as much as the channel's window allows.
 
     The payload names the delivery only: the shell reads address and secret itself, sealed.
     """
     room = WINDOW_PER_CHANNEL - queue.count_sending(tx, channel_id)
-    for delivery in queue.next_ready(tx, channel_id, max(room, 0)):
-        queue.begin_try(tx, delivery.id)
-        payload = {"channel_id": channel_id, "try": delivery.tries + 1}
-        tx.start_effect(SEND, delivery.id, payload)
+    for delivery_id, tries in queue.begin_tries(tx, channel_id, max(room, 0)):
+        tx.start_effect(SEND, delivery_id, {"channel_id": channel_id, "try": tries})
 
 
 def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[str, Any]) -> None:
@@ -52,19 +56,18 @@ def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[st
     started = delivery.first_tried_at or tx.now
     ending = policy.assess_try(result, first_tried_at=started, now=tx.now)
     if ending is Ending.DELIVERED:
-        queue.note_try(tx, delivery.id, result.status, result.error)
         if result.error is not None:
             store.note_error(tx, delivery.channel_id, result.error)  # Of a part of the receivers.
-        finish(tx, delivery, State.DELIVERED)
+        finish(tx, replace(delivery, status=result.status, error=result.error), State.DELIVERED)
         tx.emit(NotificationDelivered(**_facts(tx, delivery)))
     else:
         error = policy.explain_failure(result, ending)
-        queue.note_try(tx, delivery.id, result.status, error)
+        tried = replace(delivery, status=result.status, error=error)
         store.note_error(tx, delivery.channel_id, error)
         if ending is Ending.TRY_AGAIN:
-            _try_later(tx, delivery, result.retry_after)
+            _try_later(tx, tried, result.retry_after)
         else:
-            _fail(tx, delivery, ending, error)
+            _fail(tx, tried, ending, error)
     hand_out(tx, delivery.channel_id)
 
 
@@ -90,9 +93,8 @@ def on_end_in_log(tx: Tx, event: NotificationEvent) -> None:
         return
     _let_go(tx, delivery.id)
     if isinstance(event, NotificationFailed):
-        queue.note_try(tx, delivery.id, None, event.error)
         store.note_failed(tx, delivery.channel_id)
-        finish(tx, delivery, State.FAILED)
+        finish(tx, replace(delivery, status=None, error=event.error), State.FAILED)
     else:
         finish(tx, delivery, State.DELIVERED)
     hand_out(tx, delivery.channel_id)
@@ -121,7 +123,7 @@ def drop_all(tx: Tx, channel_id: str) -> int:
     dropped = queue.unended(tx, channel_id)
     for delivery_id in dropped:
         _let_go(tx, delivery_id)
-        queue.end(tx, delivery_id, State.DROPPED)
+        queue.drop(tx, delivery_id)
     return len(dropped)
 
 
@@ -130,7 +132,7 @@ def _try_later(tx: Tx, delivery: Delivery, retry_after: timedelta | None) -> Non
         delivery.id, delivery.tries, retry_after=retry_after,
         first_tried_at=delivery.first_tried_at or tx.now, now=tx.now,
     )  # fmt: skip
-    queue.wait_until(tx, delivery.id, at)
+    queue.wait_until(tx, delivery, at)
     tx.schedule(RETRY, delivery.id, at)
 
 
@@ -159,10 +161,10 @@ def _facts(tx: Tx, delivery: Delivery) -> dict[str, Any]:
 
 
 def _end(tx: Tx, delivery: Delivery, state: State) -> None:
-    queue.end(tx, delivery.id, state)
+    queue.end(tx, delivery, state)
     if state is State.DELIVERED:
-        store.note_delivered(tx, delivery.channel_id)
-        repeating.begin(tx, delivery.channel_id)
+        tx.before_commit(store.note_delivered, delivery.channel_id)
+        tx.before_commit(repeating.begin, delivery.channel_id)
     elif state is State.DROPPED:
         tx.decide(
             _host_of(tx, delivery), "notification_dropped",

@@ -186,31 +186,40 @@ def set_state(tx: Tx, delivery_id: str, state: State) -> None:
     )
 
 
-def begin_try(tx: Tx, delivery_id: str) -> None:
-    tx.db.execute(
+def begin_tries(tx: Tx, channel_id: str, limit: int) -> list[tuple[str, int]]:
+    """Begin a try of what may be sent now; return ids and the numbers of the tries, oldest first."""
+    rows = tx.db.execute(
         "UPDATE delivery SET state = 'sending', tries = tries + 1, next_try_at = NULL, "
-        "first_tried_at = coalesce(first_tried_at, ?) WHERE id = ?",
+        "first_tried_at = coalesce(first_tried_at, ?) WHERE place IN "
+        "(SELECT place FROM delivery WHERE channel_id = ? AND state = 'ready' "
+        "ORDER BY place LIMIT ?) RETURNING place, id, tries",
+        (to_micros(tx.now), channel_id, limit),
+    )
+    return [(delivery_id, tries) for _, delivery_id, tries in sorted(rows)]
+
+
+def wait_until(tx: Tx, delivery: Delivery, at: datetime) -> None:
+    """Write down what the try came to, and when the next one is."""
+    tx.db.execute(
+        "UPDATE delivery SET state = 'waiting', next_try_at = ?, status = ?, error = ? "
+        "WHERE place = ?",
+        (to_micros(at), delivery.status, delivery.error, delivery.place),
+    )
+
+
+def end(tx: Tx, delivery: Delivery, state: State) -> None:
+    """Write down how the delivery ended, and what its last try came to."""
+    tx.db.execute(
+        "UPDATE delivery SET state = ?, ended_at = ?, next_try_at = NULL, status = ?, error = ? "
+        "WHERE place = ?",
+        (state, to_micros(tx.now), delivery.status, delivery.error, delivery.place),
+    )
+
+
+def drop(tx: Tx, delivery_id: str) -> None:
+    tx.db.execute(
+        "UPDATE delivery SET state = 'dropped', ended_at = ?, next_try_at = NULL WHERE id = ?",
         (to_micros(tx.now), delivery_id),
-    )
-
-
-def wait_until(tx: Tx, delivery_id: str, at: datetime) -> None:
-    tx.db.execute(
-        "UPDATE delivery SET state = 'waiting', next_try_at = ? WHERE id = ?",
-        (to_micros(at), delivery_id),
-    )
-
-
-def note_try(tx: Tx, delivery_id: str, status: int | None, error: str | None) -> None:
-    tx.db.execute(
-        "UPDATE delivery SET status = ?, error = ? WHERE id = ?", (status, error, delivery_id)
-    )
-
-
-def end(tx: Tx, delivery_id: str, state: State) -> None:
-    tx.db.execute(
-        "UPDATE delivery SET state = ?, ended_at = ?, next_try_at = NULL WHERE id = ?",
-        (state, to_micros(tx.now), delivery_id),
     )
 
 
@@ -231,20 +240,11 @@ def count_pending(db: sqlite3.Connection, channel_id: str) -> int:
     return int(count)
 
 
-def next_ready(tx: Tx, channel_id: str, limit: int) -> list[Delivery]:
-    """Return what may be sent now, oldest first."""
-    return _in_state(tx.db, channel_id, State.READY, limit)
-
-
 def waiting(tx: Tx, channel_id: str) -> list[Delivery]:
-    return _in_state(tx.db, channel_id, State.WAITING, -1)
-
-
-def _in_state(db: sqlite3.Connection, channel_id: str, state: State, limit: int) -> list[Delivery]:
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? AND state = ? "  # noqa: S608
-        "ORDER BY place LIMIT ?",
-        (channel_id, state, limit),
+    rows = tx.db.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? "  # noqa: S608
+        "AND state = 'waiting' ORDER BY place",
+        (channel_id,),
     )
     return [_delivery(row) for row in rows]
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from libs.common.clock import from_micros, to_micros
@@ -144,12 +145,18 @@ def _channel(row: sqlite3.Row | tuple[Any, ...]) -> Channel:
     (id_, name, kind, sealed, wanted, quiet, rate, created_at, delivered_at, error_at, error,
      failed_at) = row  # fmt: skip
     return Channel(
-        id=id_, name=name, kind=kind, sealed=sealed, wanted=Filter.model_validate_json(wanted),
+        id=id_, name=name, kind=kind, sealed=sealed, wanted=_filter_of(wanted),
         quiet=None if quiet is None else QuietHours.model_validate_json(quiet),
         rate=None if rate is None else RateLimit.model_validate_json(rate),
         created_at=from_micros(int(created_at)), last_delivered_at=moment(delivered_at),
         last_error_at=moment(error_at), last_error=error, last_failed_at=moment(failed_at),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _filter_of(text: str) -> Filter:
+    """Read a filter, once: a channel's is the same for every alert."""
+    return Filter.model_validate_json(text)
 
 
 def moment(micros: int | str | None) -> datetime | None:

@@ -13,13 +13,13 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
-from libs.common.bus.base import LogMessage, Outgoing
+from libs.common.bus.base import LogMessage
 from libs.common.clock import from_micros, to_micros
 from libs.common.errors import DormiceError
 from libs.common.events import registry
@@ -28,7 +28,8 @@ from libs.common.events.host import Dead
 from libs.common.ids import IdSource
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.step import Effect, Position, Step, Work, faults_of, is_fault
-from libs.common.loop.tx import OutboxRow, Tx
+from libs.common.loop.tx import Tx
+from libs.common.loop.unsent import Unsent, last_row
 from libs.common.store.database import savepoint, transaction
 
 log = structlog.get_logger()
@@ -50,10 +51,8 @@ class Core:
         self._last_effect_row = 0
         self._position: Position | None = None  # As of the last commit; None: not known here.
         self._due: datetime | None = None  # The first deadline, as of the same.
-        self._unsent: dict[str, int] = dict(  # event id → row, oldest first, as of the last commit
-            db.execute("SELECT event_id, row_id FROM outbox WHERE bucket IS NULL ORDER BY row_id")
-        )
-        self._last_row = _last_row(db)
+        self._unsent = Unsent(db)
+        self._last_row = last_row(db)
 
     # -- position ------------------------------------------------------------------------------
 
@@ -74,6 +73,7 @@ class Core:
             self.machine.load(tx, buckets)
             if again:
                 self.machine.republish(tx)
+            self._run_last(tx)
             self._save(position)
 
     def restart(self) -> Step:
@@ -82,8 +82,7 @@ class Core:
         if position is None:
             raise RuntimeError("start_at comes first")
         with faults_of(self.machine.name):
-            step = Step(position, outbox=self._unsent_rows())
-            self._unsent = _events_in(step.outbox)
+            step = Step(position, outbox=self._unsent.load())
             self._last_effect_row = 0
             self._collect_effects(step)
             step.next_due = self._due
@@ -129,11 +128,12 @@ class Core:
                 self._answer(tx, work, step)
             if deadlines:
                 self._run_due(tx, step)
+            self._run_last(tx)
             step.next_due = self._find_due() if tx.deadlines_changed else self._due
         self._position, self._due = step.position, step.next_due
         step.signals, step.outbox = tx.signals, tx.rows
-        self._forget_sent(max(acknowledged_row, *step.sent_rows, 0))
-        self._unsent.update(_events_in(tx.rows))
+        self._unsent.forget(max(acknowledged_row, *step.sent_rows, 0))
+        self._unsent.add(tx.rows)
         if tx.effects_started:
             self._collect_effects(step)
         return step
@@ -150,25 +150,10 @@ class Core:
         self._last_row += len(tx.rows)
 
     def _remove_own(self, messages: Sequence[LogMessage], step: Step) -> None:
-        """Own events that stand in the log need no sending, nor does a value put before them.
-
-        Only as far as none is missing: of several that were on their way at once when the bus
-        failed, a later one may have got there alone.
-        """
-        found = {message.event_id for message in messages} if self._unsent else ()
-        for event_id, row in self._unsent.items():
-            if event_id not in found:
-                break
-            step.sent_rows.append(row)
+        """An own event that stands in the log needs no sending, nor does any row before it."""
+        step.sent_rows = self._unsent.standing_in(messages)
         if step.sent_rows:
             self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (step.sent_rows[-1],))
-
-    def _forget_sent(self, through_row: int) -> None:
-        while self._unsent:
-            event_id = next(iter(self._unsent))
-            if self._unsent[event_id] > through_row:
-                return
-            del self._unsent[event_id]
 
     def _apply(self, tx: Tx, messages: Sequence[LogMessage], step: Step) -> None:
         mark, unknown = tx.mark(), step.unknown
@@ -269,6 +254,19 @@ class Core:
             tx.schedule(kind, key, tx.now + FAILED_AGAIN)
             tx.decide(key, "deadline_failed", f"{kind}: {type(error).__name__}: {error}"[:300])
 
+    def _run_last(self, tx: Tx) -> None:
+        """What fails here takes nothing else back: what it is to do is asked for again."""
+        while (last := tx.take_last()) is not None:
+            mark = tx.mark()
+            try:
+                with savepoint(self.db):
+                    last(tx)
+            except Exception as error:
+                if is_fault(error):
+                    raise
+                tx.back_to(mark)
+                log.exception("last_work_failed", service=self.machine.name)
+
     def _find_due(self) -> datetime | None:
         (due,) = self.db.execute("SELECT min(due_at) FROM deadline").fetchone()
         return None if due is None else from_micros(due)
@@ -283,14 +281,6 @@ class Core:
         ):
             step.effects.append(Effect(row[0], row[1], row[2], json.loads(row[3])))
             self._last_effect_row = row[0]
-
-    def _unsent_rows(self) -> list[OutboxRow]:
-        return [
-            OutboxRow(row[0], Outgoing(event_id=row[1], subject=row[2], bucket=row[3], data=row[4]))
-            for row in self.db.execute(
-                "SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id"
-            )
-        ]
 
     def outcome(self, effect: Effect, outcome: dict[str, Any]) -> Work:
         """Return the input that ends an effect; ignored if it was dropped or replaced meanwhile."""
@@ -309,17 +299,6 @@ class Core:
             "event_id = excluded.event_id",
             (position.log_created_at, position.seq, position.event_id),
         )
-
-
-def _events_in(rows: Iterable[OutboxRow]) -> dict[str, int]:
-    """Return the events among `rows`, id → row: a value never comes back in the log."""
-    return {row.message.event_id: row.row_id for row in rows if row.message.bucket is None}
-
-
-def _last_row(db: sqlite3.Connection) -> int:
-    """Return the highest outbox row ever handed out: a row's number is never used again."""
-    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
-    return int(found[0]) if found else 0
 
 
 def _interest_key(event_type: str) -> tuple[str, str]:

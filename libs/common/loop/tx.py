@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +56,7 @@ class Tx:
         self.rows: list[OutboxRow] = []
         self.deadlines_changed = False
         self.effects_started = False
+        self._last: dict[tuple[Callable[[Tx, str], None], str], None] = {}
         self._ids = ids
         self._first_row = first_row
 
@@ -123,15 +125,30 @@ class Tx:
         One per (kind, key): a new one replaces one that has not ended.
         """
         self.effects_started = True
-        self.db.execute("DELETE FROM effect WHERE kind = ? AND key = ?", (kind, key))
         self.db.execute(
-            "INSERT INTO effect (kind, key, payload) VALUES (?, ?, ?)",
+            "INSERT OR REPLACE INTO effect (kind, key, payload) VALUES (?, ?, ?)",
             (kind, key, json.dumps(payload)),
         )
 
     def drop_effect(self, kind: str, key: str) -> None:
         """Forget an effect: the log already holds its end. A late outcome of it is ignored."""
         self.db.execute("DELETE FROM effect WHERE kind = ? AND key = ?", (kind, key))
+
+    def before_commit(self, work: Callable[[Tx, str], None], key: str) -> None:
+        """Have `work(tx, key)` called once when all else of the step is done, however often it is
+        asked for: what looks at a whole queue need not look after each of its entries.
+
+        It must stand being called when there is nothing to do: who asked may have been taken back.
+        """
+        self._last[work, key] = None
+
+    def take_last(self) -> Callable[[Tx], None] | None:
+        """Return the next thing that waits for the end of the step, None if nothing does."""
+        if not self._last:
+            return None
+        work, key = next(iter(self._last))
+        del self._last[work, key]
+        return lambda tx: work(tx, key)
 
     def signal(self, topic: str, value: Any = None) -> None:
         """Tell this process's own shell something after the commit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 CORE = "libs/common/loop/core.py"
+UNSENT = "libs/common/loop/unsent.py"
 SERVICE = "libs/common/loop/service.py"
 SENDER = "libs/common/loop/sender.py"
 FOLLOW = "libs/common/loop/follow.py"
@@ -84,7 +85,7 @@ OUTBOX = (
         "outbox-forgotten-at-a-restart",
         "outbox R18",
         CORE,
-        "step = Step(position, outbox=self._unsent_rows())",
+        "step = Step(position, outbox=self._unsent.load())",
         "step = Step(position)",
         f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
     ),
@@ -147,15 +148,15 @@ OUTBOX = (
     Mutant(
         "outbox-own-event-read-is-sent-again",
         "outbox",
-        CORE,
-        "found = {message.event_id for message in messages} if self._unsent else ()",
+        UNSENT,
+        "found = {message.event_id for message in messages} if self._rows else ()",
         "found = ()",
         f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
     ),
     Mutant(
         "outbox-a-later-own-event-speaks-for-an-earlier",
         "outbox",
-        CORE,
+        UNSENT,
         "            if event_id not in found:\n                break\n",
         "            if event_id not in found:\n                continue\n",
         f"{OF_CORE}::test_an_own_event_that_got_there_alone_leaves_the_one_before_it_to_be_sent",

@@ -362,3 +362,37 @@ def test_database_errors_other_than_faults_are_poison(core: Core) -> None:
 
     step = core.step(inputs=[broken], now=NOW)
     assert "IntegrityError" in step.answers[0].message
+
+
+def test_what_is_to_be_done_last_is_done_once_and_in_the_same_transaction(core: Core) -> None:
+    done: list[str] = []
+
+    def look(tx: Tx, key: str) -> None:
+        done.append(key)
+        tx.schedule("look", key, NOW)
+        tx.start_effect("send", key, {})
+
+    def ask(tx: Tx) -> None:
+        tx.before_commit(look, "a")
+        tx.before_commit(look, "b")
+        assert done == []
+
+    step = core.step(inputs=[ask, ask], now=NOW)
+    assert done == ["a", "b"]
+    assert step.next_due == NOW
+    assert [effect.key for effect in step.effects] == ["a", "b"]
+
+
+def test_what_fails_at_the_end_takes_nothing_else_back(core: Core) -> None:
+    def fail(tx: Tx, key: str) -> None:
+        tx.start_effect("send", key, {})
+        raise ValueError(key)
+
+    def ask(tx: Tx) -> int:
+        tx.before_commit(fail, "a")
+        return 1
+
+    step = core.step([message(1)], [ask], now=NOW)
+    assert step.answers == [1]
+    assert step.effects == []
+    assert count(core, "hello") == 1
