@@ -49,8 +49,8 @@ def _hand_out(tx: Tx, channel_id: str) -> None:
 
 def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[str, Any]) -> None:
     """A try has ended: {status, taken, error, retry_after (seconds), refused}."""
-    delivery = queue.find(tx.db, delivery_id)
-    if delivery is None or delivery.ended_at is not None:
+    delivery = queue.find_open(tx.db, delivery_id)
+    if delivery is None:
         return
     result = policy.read_outcome(outcome)
     started = delivery.first_tried_at or tx.now
@@ -88,8 +88,8 @@ def retry_now(tx: Tx, channel_id: str) -> None:
 
 def on_end_in_log(tx: Tx, event: NotificationEvent) -> None:
     """The log knows an end that our file does not (it was restored): don't send it again."""
-    delivery = queue.find(tx.db, event.delivery_id)
-    if delivery is None or delivery.ended_at is not None:
+    delivery = queue.find_open(tx.db, event.delivery_id)
+    if delivery is None:
         return
     _let_go(tx, delivery.id)
     if isinstance(event, NotificationFailed):

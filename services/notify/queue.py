@@ -97,6 +97,15 @@ def find(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
     return _delivery(row) if row else None
 
 
+def find_open(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
+    """Return the delivery unless it has ended."""
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE id = ? AND ended_at IS NULL",  # noqa: S608
+        (delivery_id,),
+    ).fetchone()
+    return _delivery(row) if row else None
+
+
 def body_of(db: sqlite3.Connection, delivery_id: str) -> dict[str, Any]:
     """Return the message as composed. Raises: KeyError."""
     row = db.execute("SELECT body FROM delivery WHERE id = ?", (delivery_id,)).fetchone()
@@ -153,6 +162,17 @@ def is_told(tx: Tx, channel_id: str, alert_id: str) -> bool:
     return bool(told)
 
 
+def was_raised(tx: Tx, channel_id: str, alert_id: str) -> bool:
+    """Say whether the alert's own raise was ever queued for the channel, whatever became of it."""
+    (queued,) = tx.db.execute(
+        "SELECT EXISTS (SELECT 1 FROM delivery_alert JOIN delivery USING (place) "
+        "WHERE delivery_alert.alert_id = ? AND delivery_alert.channel_id = ? "
+        "AND delivery.news = 'raised')",
+        (alert_id, channel_id),
+    ).fetchone()
+    return bool(queued)
+
+
 def sent_lately(tx: Tx, channel_id: str, count: int) -> list[datetime]:
     """Return when the latest `count` messages were queued, tests not counted."""
     rows = tx.db.execute(
@@ -187,7 +207,7 @@ def set_state(tx: Tx, delivery_id: str, state: State) -> None:
 
 
 def begin_tries(tx: Tx, channel_id: str, limit: int) -> list[tuple[str, int]]:
-    """Begin a try of what may be sent now; return ids and the numbers of the tries, oldest first."""
+    """Begin a try of what may be sent now; return ids and how many tries that makes, in order."""
     rows = tx.db.execute(
         "UPDATE delivery SET state = 'sending', tries = tries + 1, next_try_at = NULL, "
         "first_tried_at = coalesce(first_tried_at, ?) WHERE place IN "

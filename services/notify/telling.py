@@ -144,8 +144,7 @@ def _wants(tx: Tx, channel: Channel, alert: Alert) -> bool:
 
 def _was_told(tx: Tx, channel: Channel, alert: Alert) -> bool:
     """A raise is told once: it may have been before a silence, or in an outage's summary."""
-    new_id = policy.delivery_id(channel.id, News.RAISED, alert)
-    return queue.is_told(tx, channel.id, alert.id) or queue.find(tx.db, new_id) is not None
+    return queue.is_told(tx, channel.id, alert.id) or queue.was_raised(tx, channel.id, alert.id)
 
 
 def _explain(tx: Tx, news: News, alert: Alert, heard: Sequence[Heard]) -> None:
