@@ -43,8 +43,9 @@ def _hand_out(tx: Tx, channel_id: str) -> None:
     The payload names the delivery only: the shell reads address and secret itself, sealed.
     """
     room = WINDOW_PER_CHANNEL - queue.count_sending(tx, channel_id)
-    for delivery_id, tries in queue.begin_tries(tx, channel_id, max(room, 0)):
-        tx.start_effect(SEND, delivery_id, {"channel_id": channel_id, "try": tries})
+    begun = queue.begin_tries(tx, channel_id, max(room, 0))
+    if begun:
+        tx.start_effects(SEND, [(one, {"channel_id": channel_id, "try": n}) for one, n in begun])
 
 
 def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[str, Any]) -> None:

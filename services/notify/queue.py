@@ -162,15 +162,17 @@ def is_told(tx: Tx, channel_id: str, alert_id: str) -> bool:
     return bool(told)
 
 
-def was_raised(tx: Tx, channel_id: str, alert_id: str) -> bool:
-    """Say whether the alert's own raise was ever queued for the channel, whatever became of it."""
-    (queued,) = tx.db.execute(
-        "SELECT EXISTS (SELECT 1 FROM delivery_alert JOIN delivery USING (place) "
+def may_raise(tx: Tx, channel_id: str, alert_id: str) -> bool:
+    """Say whether nothing tells yet that the alert is open, nor ever tried to by its own raise."""
+    marks = ", ".join("?" for _ in TELLING)
+    (told,) = tx.db.execute(
+        "SELECT EXISTS (SELECT 1 FROM delivery_alert JOIN delivery USING (place) "  # noqa: S608
         "WHERE delivery_alert.alert_id = ? AND delivery_alert.channel_id = ? "
-        "AND delivery.news = 'raised')",
-        (alert_id, channel_id),
+        "AND (delivery.news = 'raised' OR "
+        f"(delivery.state NOT IN ('failed', 'dropped') AND delivery.news IN ({marks}))))",
+        (alert_id, channel_id, *sorted(TELLING)),
     ).fetchone()
-    return bool(queued)
+    return not told
 
 
 def sent_lately(tx: Tx, channel_id: str, count: int) -> list[datetime]:

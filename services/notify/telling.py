@@ -144,7 +144,7 @@ def _wants(tx: Tx, channel: Channel, alert: Alert) -> bool:
 
 def _was_told(tx: Tx, channel: Channel, alert: Alert) -> bool:
     """A raise is told once: it may have been before a silence, or in an outage's summary."""
-    return queue.is_told(tx, channel.id, alert.id) or queue.was_raised(tx, channel.id, alert.id)
+    return not queue.may_raise(tx, channel.id, alert.id)
 
 
 def _explain(tx: Tx, news: News, alert: Alert, heard: Sequence[Heard]) -> None:

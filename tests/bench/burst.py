@@ -1,12 +1,15 @@
-"""10,000 alerts at once, told one by one to a local webhook: ours, and a real Alertmanager's."""
+"""10,000 alerts at once, told one by one to a local webhook: ours, and a real Alertmanager's.
+
+Ours begin in the log, as alerting writes them there: notify, bus, receiver and who writes share the
+cores. Alertmanager's begin at its API; it keeps nothing on disk before it tells.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +20,9 @@ import psutil
 from libs.common.clock import SystemClock, monotonic_seconds
 from libs.common.events.alert import Alert, AlertRaised
 from libs.common.testing.nats import NatsServer
-from libs.common.testing.webhook_receiver import Received, WebhookReceiver
 from services.notify.kinds.alertmanager import alert_of
 from services.notify.message import alert_view
+from tests.bench.sink import Sink
 from tests.integration.notify.alertmanager import alertmanager
 from tests.integration.notify.running import Outside, start_process
 from tests.unit.notify.world import make_alert
@@ -65,17 +68,17 @@ def _alerts() -> list[Alert]:
 
 async def _ours(folder: Path) -> tuple[Told, float]:
     """Return what was told, and how many alerts a second the log took."""
-    async with _bus(folder) as nats, WebhookReceiver() as receiver, Outside(nats) as outside:
+    async with _bus(folder) as nats, Sink() as sink, Outside(nats) as outside:
         process = await start_process(nats, folder / "notify")
         try:
-            await outside.add_channel("ops", receiver.url)
+            await outside.add_channel("ops", sink.url)
             found = psutil.Process(process.pid)
             before, events = _cpu(found), [AlertRaised(alert=alert) for alert in _alerts()]
             started = monotonic_seconds()
             publishing = asyncio.create_task(_publish(outside, events))
-            took = await _until_all(receiver, started)
+            took = await _until_all(sink, started)
             stored = COUNT / (await publishing - started)
-            return _told(receiver, _ids_in_ours, took, found, before), stored
+            return await _told(sink, took, found, before), stored
         finally:
             process.terminate()
             await process.wait()
@@ -104,18 +107,14 @@ async def _publish(outside: Outside, events: list[AlertRaised]) -> float:
     return monotonic_seconds()
 
 
-def _ids_in_ours(message: Received) -> list[str]:
-    return [alert["id"] for alert in message.json["alerts"]]
-
-
 # -- theirs: posted to its API, told by its own webhook --------------------------------------------
 
 
 async def _theirs(folder: Path) -> tuple[Told, float]:
     """Return what it told, and how many alerts a second it took."""
     async with (
-        WebhookReceiver() as receiver,
-        alertmanager(folder, receiver.url) as peer,
+        Sink() as sink,
+        alertmanager(folder, sink.url) as peer,
         httpx.AsyncClient(timeout=60) as client,
     ):
         found = psutil.Process(peer.process.pid)
@@ -130,37 +129,30 @@ async def _theirs(folder: Path) -> tuple[Told, float]:
             )  # fmt: skip
             answer.raise_for_status()
         accepted = COUNT / (monotonic_seconds() - started)
-        took = await _until_all(receiver, started)
-        return _told(receiver, _ids_in_theirs, took, found, before), accepted
-
-
-def _ids_in_theirs(message: Received) -> list[str]:
-    return [alert["labels"]["alert_id"] for alert in message.json["alerts"]]
+        took = await _until_all(sink, started)
+        return await _told(sink, took, found, before), accepted
 
 
 # -- both ------------------------------------------------------------------------------------------
 
 
-async def _until_all(receiver: WebhookReceiver, started: float) -> float:
+async def _until_all(sink: Sink, started: float) -> float:
     """Return the seconds until everything was told, or until nothing more came for long."""
     try:
-        await receiver.wait_until(lambda all_: len(all_) >= COUNT, PATIENCE_SECONDS)
+        ended = await sink.wait_for(COUNT, PATIENCE_SECONDS)
     except TimeoutError:
         print("not all were told", file=sys.stderr)
-    took = monotonic_seconds() - started
+        ended = monotonic_seconds()
     await asyncio.sleep(1)  # What comes twice, comes now.
-    return took
+    return ended - started
 
 
-def _told(
-    receiver: WebhookReceiver, ids_in: Callable[[Received], list[str]], took: float,
-    process: psutil.Process, before: float,
-) -> Told:  # fmt: skip
-    times = Counter(one for message in receiver.received for one in ids_in(message))
+async def _told(sink: Sink, took: float, process: psutil.Process, before: float) -> Told:
+    times = await sink.alerts()
     return Told(
         rate=len(times) / took,
         missing=COUNT - len(times),
-        doubled=sum(count - 1 for count in times.values()),
+        doubled=times.total() - len(times),
         cpu_milliseconds=(_cpu(process) - before) * 1000 / max(len(times), 1),
         megabytes=process.memory_info().rss / MEGABYTE,
     )

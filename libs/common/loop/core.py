@@ -146,7 +146,7 @@ class Core:
         with faults_of(self.machine.name), transaction(self.db):
             tx = Tx(self.db, source=source, now=now, ids=self._ids, first_row=row)
             yield tx
-            tx.write_outbox()
+            tx.write_down()
         self._last_row += len(tx.rows)
 
     def _remove_own(self, messages: Sequence[LogMessage], step: Step) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,7 @@ class Tx:
         self.event_id = ""
         self.signals: list[Signal] = []
         self.rows: list[OutboxRow] = []
+        self._decisions: list[tuple[int, str, str, str, str, str]] = []
         self.deadlines_changed = False
         self.effects_started = False
         self._last: dict[tuple[Callable[[Tx, str], None], str], None] = {}
@@ -84,10 +85,9 @@ class Tx:
         message = Outgoing(event_id=event_id, subject=subject, data=data, bucket=bucket)
         self.rows.append(OutboxRow(self._first_row + len(self.rows), message))
 
-    def write_outbox(self) -> None:
-        """Write what was emitted: once, last, all together, which costs half of one by one."""
-        if not self.rows:
-            return
+    def write_down(self) -> None:
+        """Write what was emitted and decided: last and together, at half the cost of one by one."""
+        self.write_decisions()
         self.db.executemany(
             "INSERT INTO outbox (row_id, event_id, subject, bucket, data) VALUES (?, ?, ?, ?, ?)",
             [
@@ -97,14 +97,15 @@ class Tx:
             ],
         )
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> tuple[int, int, int]:
         """Return where we are, for `back_to` after a savepoint was rolled back."""
-        return len(self.signals), len(self.rows)
+        return len(self.signals), len(self.rows), len(self._decisions)
 
-    def back_to(self, mark: tuple[int, int]) -> None:
-        """Forget what was signalled and emitted since `mark`."""
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Forget what was signalled, emitted and decided since `mark`."""
         del self.signals[mark[0] :]
         del self.rows[mark[1] :]
+        del self._decisions[mark[2] :]
 
     def schedule(self, kind: str, key: str, at: datetime) -> None:
         """Have the deadline handler of `kind` called for `key` at `at`; replaces an earlier one."""
@@ -124,10 +125,14 @@ class Tx:
 
         One per (kind, key): a new one replaces one that has not ended.
         """
+        self.start_effects(kind, [(key, payload)])
+
+    def start_effects(self, kind: str, effects: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Start an effect for each (key, payload), in order."""
         self.effects_started = True
-        self.db.execute(
+        self.db.executemany(
             "INSERT OR REPLACE INTO effect (kind, key, payload) VALUES (?, ?, ?)",
-            (kind, key, json.dumps(payload)),
+            [(kind, key, json.dumps(payload)) for key, payload in effects],
         )
 
     def drop_effect(self, kind: str, key: str) -> None:
@@ -156,7 +161,14 @@ class Tx:
 
     def decide(self, host_id: str, what: str, text: str, *, rule: str = "", **facts: Any) -> None:
         """Leave a decision that explains itself (R19). `facts` must be JSON."""
-        self.db.execute(
-            "INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES (?, ?, ?, ?, ?, ?)",
-            (to_micros(self.now), host_id, what, rule, text, json.dumps(facts, default=str)),
+        self._decisions.append(
+            (to_micros(self.now), host_id, what, rule, text, json.dumps(facts, default=str))
         )
+
+    def write_decisions(self) -> None:
+        """Write what was decided so far: for who reads it before the commit."""
+        self.db.executemany(
+            "INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES (?, ?, ?, ?, ?, ?)",
+            self._decisions,
+        )
+        self._decisions = []
