@@ -9,7 +9,7 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.loop.service import Service
 from libs.common.security import Vault
 from libs.common.store.database import Database
-from services.notify import delivering, repeating
+from services.notify import channels, delivering, repeating
 from services.notify.courier import Courier
 from services.notify.kinds.apprise import AppriseWorkers
 from services.notify.kinds.base import Wires
@@ -38,6 +38,7 @@ class Notify:
             effects={delivering.SEND: courier.send, repeating.REPEAT: courier.repeat},
         )  # fmt: skip
         courier.read = self.service.read
+        self.service.on_signal(channels.DELETED, courier.forget)
 
     async def run(self) -> None:
         """Work until `stop`. Raises: StoreLocked, StoreBroken."""

@@ -24,6 +24,9 @@ from services.notify.store import Channel
 from services.notify.target_rules import Network
 from services.notify.views import audited_view, channel_view, delivery_view
 
+DELETED = "channel_deleted"
+"""The signal that a channel, named by its id, is gone."""
+
 
 class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -129,6 +132,7 @@ class ChannelVerbs:
         repeating.end(tx, channel.id)
         store.remove_channel(tx, channel.id)
         _audit(tx, actor, "channel.deleted", channel.id, before=before, after={"dropped": dropped})
+        tx.signal(DELETED, channel.id)
         return {}
 
     def list_all(self, tx: Tx, actor: Actor, _asked: NoArguments) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from libs.common.clock import Clock, monotonic_seconds
 from libs.common.security import SecretUnreadable, Vault
 from services.notify import configs, queue, store
 from services.notify.kinds.base import ChannelConfig, Errand, Outcome, Wires
+from services.notify.kinds.http import site_at
 from services.notify.kinds.table import kind_of
 from services.notify.shelf import Read, Shelf
 from services.notify.store import Channel
@@ -64,6 +65,7 @@ class Courier:
 
     async def repeat(self, channel_id: str, _payload: dict[str, Any]) -> Outcome:
         """Tell a receiver once more what is open (see repeating.on_repeated)."""
+        desk = self._desk(channel_id)
         async with self._wires.turn(channel_id):
             found = await self.read(lambda db: _look_up_open(db, channel_id))
             if found is None:
@@ -72,10 +74,17 @@ class Courier:
             repeat = kind_of(channel.kind).repeat
             assert repeat is not None
             try:
-                config = self._config_of(channel, self._desk(channel_id))
+                config = self._config_of(channel, desk)
             except SecretUnreadable as error:
                 return {"error": error.message, "refused": True}
             return await repeat(self._wires, config, views, self._clock.now())
+
+    def forget(self, channel_id: str) -> None:
+        """The channel is gone: send nothing more of it, and keep no secret of it in memory."""
+        desk = self._desks.pop(channel_id, None)
+        if desk is not None:
+            desk.shelf.forget()
+        site_at.cache_clear()
 
     async def _try(self, delivery_id: str, desk: Desk) -> Outcome:
         item = await desk.shelf.take(delivery_id)

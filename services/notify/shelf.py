@@ -58,9 +58,13 @@ class Shelf:
                 item = self._items.get(delivery_id)
                 if item is None or not item.is_fresh:
                     self._items.update(await self._read(self._look_up))
-            return self._items[delivery_id]
+            return self._items.get(delivery_id)
         finally:
             self._items.pop(delivery_id, None)
+
+    def forget(self) -> None:
+        """Have whatever is still to be taken read again."""
+        self._items.clear()
 
     def _look_up(self, db: sqlite3.Connection) -> dict[str, Item | None]:
         channel = store.find_channel(db, self._channel_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from libs.common.rpc import call
 from libs.common.testing.nats import NatsServer
 from libs.common.testing.rig import VIEWER
 from libs.common.testing.webhook_receiver import CLOSE, HANG, Answer, WebhookReceiver
+from services.notify.kinds.http import Site
+from services.notify.kinds.webhook import WebhookConfig
 from tests.integration.notify.running import Outside, Running, start_process
 from tests.unit.notify.world import (
     acknowledged,
@@ -216,6 +219,26 @@ async def test_r20_secrets_appear_nowhere(
     assert b"T0KEN-31" not in everything
     key = tmp_path / "notify.key"
     assert key.stat().st_mode & 0o777 == 0o600
+
+
+async def test_r20_a_deleted_channel_s_secret_does_not_stay_in_memory(
+    running: Running, outside: Outside, receiver: WebhookReceiver
+) -> None:
+    url = receiver.url.replace("//", "//ada:pass-77aa@")
+    channel = await outside.add_channel("ops", url, secret=SECRET)
+    await outside.ask("test_channel", id=channel)
+    async with outside.log() as log:
+        await log.wait_for(NotificationDelivered)
+    assert opened(WebhookConfig)
+    assert opened(Site)
+    await outside.ask("delete_channel", id=channel)
+    assert opened(WebhookConfig) == opened(Site) == []
+
+
+def opened(kind: type[object]) -> list[object]:
+    """Return what of a kind is still in this process's memory."""
+    gc.collect()
+    return [one for one in gc.get_objects() if isinstance(one, kind)]
 
 
 async def test_r20_the_owner_checks_the_role_again(
