@@ -108,7 +108,7 @@ OUTBOX = (
     Mutant(
         "outbox-row-numbers-are-used-again",
         "outbox",
-        CORE,
+        UNSENT,
         "    return int(found[0]) if found else 0\n",
         "    return min(int(found[0]), 0) if found else 0\n",
         f"{OF_CORE}::test_a_row_number_is_never_used_again",
@@ -124,7 +124,7 @@ OUTBOX = (
     Mutant(
         "outbox-newest-first-after-a-restart",
         "outbox",
-        CORE,
+        UNSENT,
         '"SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id"',
         '"SELECT row_id, event_id, subject, bucket, data FROM outbox ORDER BY row_id DESC"',
         f"{OF_CORE}::test_an_own_event_in_the_log_removes_its_row_and_those_before",
