@@ -168,6 +168,12 @@ class _Voice:
         return "".join(self._tail)
 
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\t"
+}  # fmt: skip
+
+
 def _sendable(text: str) -> str:
-    """File names may hold bytes that are no text; a frame may not."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """File names may hold bytes that are no text; a frame may not. Nor may they begin a line of
+    their own, or move a terminal's cursor."""
+    return text.encode("utf-8", "replace").decode("utf-8").translate(_CONTROLS)

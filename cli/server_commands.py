@@ -133,6 +133,9 @@ def rotate_keys(data: Data = None, config: ConfigFile = None, as_json: Json = Fa
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder, for a look.")] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="A file for what happened and when.")
+    ] = None,
 ) -> None:
     """Watch a fleet live through four weeks in three minutes.
 
@@ -141,4 +144,4 @@ def demo(
     """
     from cli.demo.command import play
 
-    play(keep=keep)
+    play(keep=keep, record=record)

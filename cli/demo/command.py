@@ -20,17 +20,20 @@ FLEET = {"web-1": True, "db-1": True, "laptop-anna": False, "laptop-ben": False,
 LONGEST_SECONDS = 240
 
 
-def play(*, keep: bool) -> None:
-    """Play it in a new folder, which is removed afterwards unless `keep`.
+def play(*, keep: bool, record: Path | None = None) -> None:
+    """Play it in a new folder, which is removed afterwards unless `keep`. `record`: a file for what
+    happened and when.
 
     Raises: NotSeen, Unavailable: one line each.
     """
     if shutil.which("restic") is None:
         raise Unavailable("the demonstration needs restic (Debian: apt install restic)")
+    if record is not None:
+        record.write_text("dormice demo: 1 s is about 4 h\n\n", encoding="utf-8")
     folder = Path(tempfile.mkdtemp(prefix="dormice-demo-"))
     console = Console()
     try:
-        asyncio.run(asyncio.wait_for(_play(folder, console), LONGEST_SECONDS))
+        asyncio.run(asyncio.wait_for(_play(folder, console, record), LONGEST_SECONDS))
     except TimeoutError:
         raise Unavailable(f"not over after {LONGEST_SECONDS} s; see {folder}") from None
     finally:
@@ -41,9 +44,9 @@ def play(*, keep: bool) -> None:
     console.print("All of it happened. Try it with your own machines: dormice up")
 
 
-async def _play(folder: Path, console: Console) -> None:
+async def _play(folder: Path, console: Console, record: Path | None) -> None:
     world = World(folder, web=free_address(8480), agents=free_address(8481))
-    view = View(world, console)
+    view = View(world, console, record)
     if not console.is_terminal:
         console.print(
             f"watch it too: http://{world.web} (admin / {world.password})", soft_wrap=True

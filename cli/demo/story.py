@@ -17,6 +17,7 @@ from libs.common.errors import DormiceError
 
 POLL_SECONDS = 0.1
 LEAD_SECONDS = 20
+ASLEEP_SECONDS = 2
 SLEPT_THROUGH_SECONDS = 4  # later than an awake agent would still run its fire by itself
 
 
@@ -54,6 +55,7 @@ class Story:
         await self._lids_close_and_a_server_dies()
         await self._a_laptop_wakes()
         await self._a_laptop_stays_away()
+        await self._a_lid_closes_amid_a_run()
         await self._the_control_plane_dies()
         await self._the_server_returns()
 
@@ -121,6 +123,21 @@ class Story:
         await self._see("he returns, is backed up, and the alert resolves by itself",
                         self._resolved("laptop-carl", "stale_schedule"), 40)  # fmt: skip
 
+    async def _a_lid_closes_amid_a_run(self) -> None:
+        self.world.give_work("laptop-ben")
+        job = await self._back_up("laptop-ben")
+        await self._see("ben has much to back up: restic is in the middle of it",
+                        self._job_is(job, "running"), 15)  # fmt: skip
+        self.world.close_lid("laptop-ben")
+        await self._see("he closes his lid in the middle of the run, and is shown asleep",
+                        self._shown("laptop-ben", "asleep"), 8)  # fmt: skip
+        await asyncio.sleep(ASLEEP_SECONDS)
+        if not await self._job_is(job, "running")():
+            raise NotSeen("the run that slept with its laptop was still to end")
+        self.world.open_lid("laptop-ben")
+        await self._see("he opens it: the same run goes on and succeeds, and none is made twice",
+                        self._job_is(job, "succeeded"), 30)  # fmt: skip
+
     async def _the_control_plane_dies(self) -> None:
         for name in ("laptop-anna", "laptop-ben", "db-1"):
             await self._back_up(name)
@@ -152,12 +169,20 @@ class Story:
     async def _hosts(self) -> dict[str, dict[str, Any]]:
         return {host["name"]: host for host in (await self.world.get("/hosts"))["items"]}
 
-    async def _back_up(self, name: str) -> None:
+    async def _back_up(self, name: str) -> str:
+        """Ask for a backup and return the job's id."""
         member = self.world.members[name]
-        await self.world.post(
+        asked = await self.world.post(
             f"/hosts/{member.host_id}/backup",
             {"source_group_id": member.group_id, "when_it_wakes": True},
         )
+        return str(asked["job_id"])
+
+    def _job_is(self, job_id: str, status: str) -> Check:
+        async def job_is() -> bool:
+            return bool((await self.world.get(f"/jobs/{job_id}"))["status"] == status)
+
+        return job_is
 
     async def _last_backups(self) -> dict[str, str | None]:
         return {name: host["last_backup_at"] for name, host in (await self._hosts()).items()}

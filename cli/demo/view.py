@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,10 +24,10 @@ REFRESH_SECONDS = 0.25
 
 
 class View:
-    """A live picture on a terminal; one line per event elsewhere."""
+    """A live picture on a terminal; one line per event elsewhere, and in the file `record`."""
 
-    def __init__(self, world: World, console: Console) -> None:
-        self._world, self._console = world, console
+    def __init__(self, world: World, console: Console, record: Path | None = None) -> None:
+        self._world, self._console, self._record = world, console, record
         self._started = monotonic_seconds()
         self._lines: list[tuple[float, Told]] = []
         self._hosts: list[dict[str, Any]] = []
@@ -39,8 +40,14 @@ class View:
         if self._lines and not self._lines[-1][1].done:
             self._lines.pop()
         self._lines.append((seconds, told))
-        if not self._console.is_terminal and told.done:
-            self._console.print(f"{seconds:6.1f} s  {told.text}", highlight=False, soft_wrap=True)
+        if not told.done:
+            return
+        line = f"{seconds:6.1f} s  {told.text}"
+        if not self._console.is_terminal:
+            self._console.print(line, highlight=False, soft_wrap=True)
+        if self._record is not None:
+            with self._record.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
 
     async def run(self) -> None:
         """Repaint until cancelled."""

@@ -31,6 +31,8 @@ AGENT = {"DORMICE_AGENT_BACKOFF_MIN": "200ms", "DORMICE_AGENT_BACKOFF_MAX": "1s"
          "DORMICE_AGENT_AWAKE_TOLERANCE": "2s", "DORMICE_AGENT_CLOCK_SLICE": "500ms",
          "DORMICE_AGENT_LOG_LEVEL": "warning"}  # fmt: skip
 START_SECONDS = 30
+KIB_A_SECOND = 512
+MUCH_BYTES = 2 * 1024 * 1024
 
 
 @dataclass
@@ -125,11 +127,23 @@ class World:
         schedule = {"name": "each minute", "cron": "* * * * *", "source_group_ids": [group["id"]]}
         await self.post(f"{path}/schedules", schedule)
 
+    def give_work(self, name: str) -> None:
+        """Put a file into its folder that takes its restic some seconds."""
+        (self.folder / name / "files" / "much").write_bytes(os.urandom(MUCH_BYTES))
+
+    def _slow_restic(self) -> str:
+        """Return restic as a program that writes no more than so much a second."""
+        script = self.folder / "restic"
+        script.write_text(f'#!/bin/sh\nexec restic --limit-upload {KIB_A_SECOND} "$@"\n')
+        script.chmod(0o755)
+        return str(script)
+
     async def start_agent(self, name: str) -> None:
         member = self.members[name]
+        settings = AGENT | {"DORMICE_AGENT_RESTIC": self._slow_restic()}
         with (self.folder / f"{name}.log").open("ab") as output:
             member.process = await asyncio.create_subprocess_exec(
-                *self._agent_argv(name, "run"), env=self._environment(AGENT),
+                *self._agent_argv(name, "run"), env=self._environment(settings),
                 stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 
 from libs.common.protocol import (
     Cancel,
+    FailureReason,
     JobAccepted,
     JobDeclined,
     JobFinished,
@@ -73,6 +74,7 @@ async def test_only_vanished_folders_are_a_failure(rig: Rig) -> None:
     assert finished.status is RunStatus.FAILED
     assert finished.error is not None
     assert finished.error.startswith("nothing to back up: does not exist:")
+    assert finished.reason == FailureReason.NOTHING_TO_BACK_UP
 
 
 async def test_an_exit_code_3_is_a_warning(rig: Rig, tmp_path: Path) -> None:
@@ -105,6 +107,7 @@ async def test_a_wrong_password_is_said_plainly(rig: Rig) -> None:
     assert finished.status is RunStatus.FAILED
     assert finished.error is not None
     assert "wrong repository password" in finished.error
+    assert finished.reason == FailureReason.WRONG_PASSWORD
     assert "another-canary" not in finished.model_dump_json()
 
 
@@ -150,6 +153,7 @@ async def test_a_locked_repository_is_said_plainly(rig: Rig) -> None:
     assert finished.status is RunStatus.FAILED
     assert finished.error is not None
     assert finished.error.startswith("the repository is locked: ")
+    assert finished.reason == FailureReason.REPOSITORY_LOCKED
     assert "exclusively by PID" in finished.error
     assert "canary" not in finished.model_dump_json()
 
@@ -186,6 +190,7 @@ async def test_missing_restic_names_the_package(rig: Rig, monkeypatch: pytest.Mo
         finished = await run_to_its_end(line, manual())
     assert finished.status is RunStatus.FAILED
     assert finished.error == "restic is not installed here; Debian's package is: restic"
+    assert finished.reason == FailureReason.PROGRAM_MISSING
 
 
 async def test_without_a_repository_a_run_is_declined(rig: Rig) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from libs.common.protocol import (
     Cancel,
+    FailureReason,
     JobDeclined,
     JobFinished,
     JobLog,
@@ -230,6 +231,7 @@ async def test_a_damaged_repository_is_found_by_check(rig: Rig) -> None:
         failed = ended(await jobs.do("check"), RunStatus.FAILED)
     assert failed.error is not None
     assert failed.error.startswith("the repository is damaged: ")
+    assert failed.reason == FailureReason.REPOSITORY_DAMAGED
     assert "canary" not in failed.model_dump_json()
 
 
@@ -241,6 +243,7 @@ async def test_a_job_is_stopped_after_its_time(rig: Rig, tmp_path: Path) -> None
         jobs = Jobs(await rig.ready())
         done = ended(await jobs.do("check", timeout_seconds=0.3), RunStatus.FAILED)
     assert done.error == "stopped after 0s: it took too long"
+    assert done.reason == FailureReason.TIMED_OUT
 
 
 async def test_too_old_a_restic_is_said_plainly(rig: Rig, tmp_path: Path) -> None:
@@ -251,6 +254,7 @@ async def test_too_old_a_restic_is_said_plainly(rig: Rig, tmp_path: Path) -> Non
         jobs = Jobs(await rig.ready())
         done = ended(await jobs.do(source_group_id="group-1"), RunStatus.FAILED)
     assert done.error == "restic 0.9 is too old: Dormice needs 0.11 or later"
+    assert done.reason == FailureReason.PROGRAM_TOO_OLD
 
 
 async def test_another_engine_declines_what_only_restic_does(rig: Rig) -> None:
@@ -309,6 +313,7 @@ async def test_a_full_disk_is_the_reason_that_is_told(rig: Rig, tmp_path: Path) 
         done = ended(await jobs.do(source_group_id="group-1"), RunStatus.FAILED)
     assert done.error is not None
     assert done.error.startswith("no space left: ")
+    assert done.reason == FailureReason.NO_SPACE
 
 
 async def test_a_restic_that_is_killed_is_told_as_such(rig: Rig, tmp_path: Path) -> None:
@@ -325,6 +330,6 @@ async def test_a_restic_that_is_killed_is_told_as_such(rig: Rig, tmp_path: Path)
         pid = int((rig.state / "program").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
         done = await jobs.line.expect(JobFinished, lambda one: one.job_id == "b")
-    assert (done.status, done.error) == (
-        RunStatus.FAILED, "restic was ended by signal SIGKILL",
+    assert (done.status, done.error, done.reason) == (
+        RunStatus.FAILED, "restic was ended by signal SIGKILL", FailureReason.PROGRAM_KILLED,
     )  # fmt: skip

@@ -69,6 +69,14 @@ MUTANTS = (
         f"{OF_REASONS}::test_a_repository_that_cannot_be_reached_is_neither_locked_nor_absent",
     ),
     Mutant(
+        "a-name-begins-a-line-of-its-own",
+        "repositories",
+        "agent/jobs.py",
+        '.decode("utf-8").translate(_CONTROLS)',
+        '.decode("utf-8")',
+        "integration/agent/test_odd_folders.py::test_a_name_begins_no_line_of_its_own",
+    ),
+    Mutant(
         "damage-is-taken-for-out-of-reach",
         "repositories",
         REASONS,

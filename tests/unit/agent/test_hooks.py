@@ -13,7 +13,7 @@ from agent.engines.command import CommandEngine
 from agent.engines.hooks import HookedEngine
 from agent.engines.process import ControlledProcess
 from agent.work import Outcome, Work
-from libs.common.protocol import RepositoryConfig, RunStatus, SourceGroupConfig
+from libs.common.protocol import FailureReason, RepositoryConfig, RunStatus, SourceGroupConfig
 from tests.unit.agent.test_parts import Ear
 
 SECRETS = RepositoryConfig(
@@ -74,6 +74,7 @@ async def test_hooks(
 async def test_a_hook_that_fails_says_why(tmp_path: Path) -> None:
     outcome, _ = await carried_out(tmp_path, "true", before="echo the database is busy; exit 3")
     assert outcome.error == "the hook `before` exited with 3: the database is busy"
+    assert outcome.reason is FailureReason.HOOK_FAILED
     outcome, _ = await carried_out(tmp_path, "true", before=["no-such-program"])
     assert outcome.error == "the hook `before` exited with 127: No such file or directory"
 
