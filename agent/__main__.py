@@ -1,14 +1,15 @@
 """`python -m agent …`: the agent without the rest of the command line.
 
 `run` is always there, so it is kept small: neither Typer, nor what structlog would load for
-tracebacks in colour and for threads that are none, nor all of HTTP for a proxy that is not there.
+tracebacks in colour and for threads that are none, nor the registry of Windows where there is none,
+nor all of HTTP for a proxy that is not there.
 """
 
 from __future__ import annotations
 
 import sys
 
-NEVER = ("rich", "greenlet")
+NEVER = ("rich", "greenlet", *(() if sys.platform == "win32" else ("dateutil.tz.win",)))
 LATE = ("urllib.request",)
 
 

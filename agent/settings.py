@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from libs.common.settings import DormiceSettings, Duration
 
@@ -21,8 +22,8 @@ def _numbers(value: object) -> object:
     return [int(part) for part in value.split(",")] if isinstance(value, str) else value
 
 
-Argv = Annotated[list[str], BeforeValidator(_split)]
-ExitCodes = Annotated[list[int], BeforeValidator(_numbers)]
+Argv = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+ExitCodes = Annotated[list[int], NoDecode, BeforeValidator(_numbers)]
 
 
 def default_state_directory() -> Path:
@@ -38,7 +39,7 @@ def default_state_directory() -> Path:
 class AgentSettings(DormiceSettings):
     """How one agent behaves. The times are the contract's; tests and the demo shorten them."""
 
-    prefix: ClassVar[str] = "DORMICE_AGENT_"
+    model_config = SettingsConfigDict(env_prefix="DORMICE_AGENT_")
     config_section: ClassVar[str | None] = "agent"
 
     state: Path = Field(default_factory=default_state_directory)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from litestar import Litestar
+from pydantic_settings import SettingsConfigDict
 
 from libs.common.health import durability_notes, routes
 from libs.common.listener import Listener
@@ -16,7 +15,7 @@ from libs.common.settings import DormiceSettings
 class HealthSettings(DormiceSettings):
     """Where it listens; empty: nowhere. So an empty variable counts here, unlike elsewhere."""
 
-    empty_counts: ClassVar[bool] = True
+    model_config = SettingsConfigDict(env_ignore_empty=False)
     health_listen: str = "127.0.0.1:8482"
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Any, TypeGuard, TypeVar, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from libs.common.protocol import (
     PROTOCOL,
@@ -19,11 +19,14 @@ from libs.common.protocol import (
 
 T = TypeVar("T")
 
+_LATE = ConfigDict(defer_build=True)
+"""Each side reads the other's frames only."""
+
 _FROM_AGENT: TypeAdapter[AgentFrame] = TypeAdapter(
-    Annotated[AgentFrame, Field(discriminator="type")]
+    Annotated[AgentFrame, Field(discriminator="type")], config=_LATE
 )
 _FROM_GATEWAY: TypeAdapter[GatewayFrame] = TypeAdapter(
-    Annotated[GatewayFrame, Field(discriminator="type")]
+    Annotated[GatewayFrame, Field(discriminator="type")], config=_LATE
 )
 _AGENT_TYPES = frozenset(model.model_fields["type"].default for model in get_args(AgentFrame))
 _GATEWAY_TYPES = frozenset(model.model_fields["type"].default for model in get_args(GatewayFrame))

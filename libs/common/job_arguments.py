@@ -53,7 +53,7 @@ AbsolutePath = Annotated[str, AfterValidator(_path)]
 class Arguments(BaseModel):
     """Base of a kind's arguments; this one for kinds that take none."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
 
 
 class RestoreArguments(Arguments):

@@ -97,7 +97,11 @@ class Frame(BaseModel):
     left_out: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", str_strip_whitespace=False, allow_inf_nan=False
+        frozen=True,
+        extra="ignore",
+        str_strip_whitespace=False,
+        allow_inf_nan=False,
+        defer_build=True,
     )
 
 

@@ -2,8 +2,7 @@
 
 A class lists its fields; field `offline_after` is the variable DORMICE_OFFLINE_AFTER and the key
 `offline_after` of the file (below the table `config_section`, if the class names one).
-A wrong value ends the start with one line that names it. Every value of the environment is a text,
-which the field's own type reads; pydantic-settings would do more, for 2 MB of each agent's memory.
+A wrong value ends the start with one line that names it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSetting
 
 from libs.common.durations import Duration, format_duration, parse_duration
 from libs.common.errors import SettingsError
@@ -21,16 +22,16 @@ from libs.common.errors import SettingsError
 __all__ = ["DormiceSettings", "Duration", "SettingsError", "format_duration", "parse_duration"]
 
 
-class DormiceSettings(BaseModel):
+class DormiceSettings(BaseSettings):
     """The base of every settings class. Make one with `load`, never with the constructor."""
 
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=True
+    model_config = SettingsConfigDict(
+        env_prefix="DORMICE_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
-    prefix: ClassVar[str] = "DORMICE_"
-    empty_counts: ClassVar[bool] = False
-    """Whether a variable that is set to nothing is a value; elsewhere it is as if not set."""
-
     config_section: ClassVar[str | None] = None
     """The table of the TOML file that is this class's own; unknown keys in it are refused."""
 
@@ -43,22 +44,22 @@ class DormiceSettings(BaseModel):
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         from_file = _read_table(cls, config_file) if config_file else {}
+        unset = {name: value for name, value in from_file.items() if not cls._in_environment(name)}
         try:
-            return cls(**{**from_file, **cls._from_environment(), **given})
+            return cls(**{**unset, **given})
         except ValidationError as error:
             raise SettingsError(_first_fault(cls, error)) from None
+        except UnreadableSetting as error:
+            raise SettingsError(str(error).split("\n", 1)[0][:200]) from None
 
     @classmethod
     def variable(cls, field: str) -> str:
         """Return the environment variable of `field`."""
-        return f"{cls.prefix}{field}".upper()
+        return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
     @classmethod
-    def _from_environment(cls) -> dict[str, str]:
-        named = {name: os.environ.get(cls.variable(name)) for name in cls.model_fields}
-        return {
-            name: text for name, text in named.items() if text or (text == "" and cls.empty_counts)
-        }
+    def _in_environment(cls, field: str) -> bool:
+        return bool(os.environ.get(cls.variable(field)))
 
 
 def _read_table(cls: type[DormiceSettings], path: Path) -> dict[str, Any]:

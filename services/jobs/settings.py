@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from libs.common.events.job import JobKind
 from libs.common.settings import DormiceSettings, Duration
@@ -55,7 +56,7 @@ def _read_timeouts(value: object) -> object:
     return DEFAULT_TIMEOUTS | {JobKind(kind): span for kind, span in value.items()}
 
 
-Timeouts = Annotated[dict[JobKind, Duration], BeforeValidator(_read_timeouts)]
+Timeouts = Annotated[dict[JobKind, Duration], NoDecode, BeforeValidator(_read_timeouts)]
 
 
 class JobsSettings(DormiceSettings):

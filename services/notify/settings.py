@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, field_validator
+from pydantic_settings import NoDecode
 
 from libs.common.settings import DormiceSettings
 from services.notify.target_rules import Network
@@ -35,7 +36,7 @@ class NotifySettings(DormiceSettings):
     """The state directory; notify keeps `notify.db` and `notify.key` in it."""
 
     allow_targets: Annotated[
-        tuple[Network, ...], BeforeValidator(_read_networks)
+        tuple[Network, ...], NoDecode, BeforeValidator(_read_networks)
     ] = ()  # fmt: skip
     """Networks that messages may reach although they are private."""
 

@@ -17,7 +17,7 @@ import pytest
 LIBRARIES = (
     "aiosqlite", "argon2", "certifi", "croniter", "cronsim", "cryptography.fernet", "httpx",
     "hypothesis", "jinja2", "litestar", "nats.aio.client", "prometheus_client", "pydantic",
-    "pytest", "pytest_asyncio", "rich.console", "structlog", "typer",
+    "pydantic_settings", "pytest", "pytest_asyncio", "rich.console", "structlog", "typer",
     "ulid", "uvicorn", "websockets",
 )  # fmt: skip
 OURS = ("libs", "services", "agent", "cli", "tests")

@@ -11,15 +11,16 @@ from agent import host
 from libs.common.protocol import Heartbeat
 from tests.integration.agent.conftest import Rig
 
-MEGABYTES = 45
+LIMIT_BYTES = 45 * 2**20
+"""As `systemctl status` and `ps` count; the bench says it to the byte."""
 
 
 async def test_an_idle_agent_is_small(rig: Rig) -> None:
     async with rig.process() as process:
         line = await rig.ready(interval=0.2)
         await line.expect(Heartbeat)
-        size = psutil.Process(process.pid).memory_info().rss / 1e6
-    assert size <= MEGABYTES, f"{size:.1f} MB"
+        size = psutil.Process(process.pid).memory_info().rss
+    assert size <= LIMIT_BYTES, f"{size / 1e6:.1f} MB"
 
 
 @pytest.mark.parametrize(
