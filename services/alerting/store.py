@@ -230,7 +230,7 @@ def swap_fleet_thresholds(tx: Tx, floor: timedelta, stale_after: timedelta) -> b
 def get_rules(tx: Tx) -> ThresholdRules:
     """Return the thresholds of tags and modes; version 0: there never were any."""
     row = tx.db.execute("SELECT rules FROM threshold_rules").fetchone()
-    return read_rules(row[0]) if row else ThresholdRules()
+    return read_rules(row[0] if row else "{}")
 
 
 def save_rules(tx: Tx, rules: ThresholdRules) -> None:
