@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from cli.simulator.calendar import fires_between, next_fire
 from cli.simulator.sleeper import AUTONOMY, Done, Sleeper, Waiting
 from libs.common.protocol import (
     Config,
     ConfigApplied,
+    FailureReason,
     JobAccepted,
     JobDeclined,
     JobFinished,
@@ -190,7 +192,17 @@ class Agent(Sleeper):
         self.calm_since = self.world.now
         one.ended, one.status = self.world.now, status
         self.jobs[one.job_id] = status
+        reason = _reason_of(one.job_id, status)
+        if reason is not None:
+            self.world.truth.counts["repository out of reach"] += 1
         self.report(JobFinished(seq=0, job_id=one.job_id, at=self.clock(), **one.names,
-                                 status=RunStatus(status), exit_code=0))  # fmt: skip
+                                 status=RunStatus(status), exit_code=0, reason=reason))  # fmt: skip
         if self.is_awake:
             self._watch_clock()
+
+
+def _reason_of(job_id: str, status: str) -> FailureReason | None:
+    """Every other failure is that nobody answered for the repository; no chance is drawn for it,
+    so that a seed plays what it played before."""
+    unreachable = status == "failed" and crc32(job_id.encode()) % 2 == 0
+    return FailureReason.REPOSITORY_UNREACHABLE if unreachable else None

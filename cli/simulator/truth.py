@@ -43,6 +43,9 @@ NEVER = {
         "more than 4 catch-up runs at once in a repository": """
             SELECT count(*) FROM run JOIN host USING (host_id) WHERE host.online
             AND run.repository_id IS NOT NULL GROUP BY run.repository_id HAVING count(*) > 4""",
+        "R13: a catch-up that waits for its repository holds a slot": """
+            SELECT 1 FROM arm JOIN run USING (host_id, arm_id) WHERE arm.state = 'waiting'
+            AND arm.wait = 'REPOSITORY_UNREACHABLE'""",
         "R11: an arm is listed before its settle time is over": """
             SELECT 1 FROM arm WHERE state = 'settling' AND listed""",
     },
