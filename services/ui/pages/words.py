@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from libs.common.events.alert import AlertKind
 from libs.common.events.host import HostMode
+from libs.common.protocol import FailureReason
 from services.ui.pages.times import clock, since, span_since, until, zone_of
 from services.ui.views import CatchUpView, Display, HostView, JobView
 
@@ -240,6 +241,14 @@ def job_progress(job: JobView) -> str:
     left = f"{math.ceil(job.seconds_left / 60)} min left" if job.seconds_left else ""
     amount = f"{done} of {total}" if done and total else done
     return " · ".join(part for part in (amount, files, left) if part)
+
+
+def job_follows(job: JobView) -> str:
+    """Return what comes after a job that did not succeed, where that is not in its error."""
+    unreachable = job.reason == FailureReason.REPOSITORY_UNREACHABLE
+    if job.status == "failed" and unreachable and job.origin == "catchup":
+        return "the catch-up tries again, with growing pauses, until the repository is reached"
+    return ""
 
 
 def job_about(job: JobView) -> str:

@@ -52,7 +52,9 @@ async def test_snapshots_and_a_restore(world: World, admin: httpx.AsyncClient) -
     taken = await world.serve_commands()
     host_id, _ = await ready(world)
     path = f"/hosts/{host_id}/snapshots"
-    assert "Not listed yet." in text_of((await admin.get(path)).text)
+    assert "Not listed yet: List snapshots has laptop look into its" in text_of(
+        (await admin.get(path)).text
+    )
     session = await world.hello(host_id)
     await admin.post(f"/hosts/{host_id}/jobs", data={"kind": "snapshots"})
     await world.until(lambda: taken)

@@ -59,3 +59,18 @@ def test_progress(changed: dict[str, Any], said: str) -> None:
 )
 def test_what_was_asked(changed: dict[str, Any], said: str) -> None:
     assert words.job_about(job(**changed)) == said
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"origin": "catchup"}, "the catch-up tries again, with growing pauses, until the "
+                                "repository is reached"),
+        ({"origin": "schedule"}, ""),
+        ({"origin": "catchup", "reason": "wrong_password"}, ""),
+        ({"origin": "catchup", "status": "succeeded", "reason": None}, ""),
+    ],
+)  # fmt: skip
+def test_what_follows(changed: dict[str, Any], said: str) -> None:
+    given = {"status": "failed", "reason": "repository_unreachable"} | changed
+    assert words.job_follows(job(**given)) == said
