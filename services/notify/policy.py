@@ -70,6 +70,10 @@ class Filter(BaseModel):
     tags: tuple[str, ...] | None = None
     host_ids: tuple[str, ...] | None = None
 
+    @property
+    def asks_for_hosts(self) -> bool:
+        return bool(self.tags or self.host_ids)
+
 
 class Verdict(Enum):
     """Why a channel is, or is not, told of something."""
@@ -87,11 +91,18 @@ class Verdict(Enum):
     PACED = "waits for the channel's next digest"
 
 
-def assess_news(alert: Alert, tags: Collection[str], wanted: Filter) -> Verdict:
-    """Say whether a channel is told that `alert` is open, and why. `tags` are its host's.
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """A host that an alert is about: what filters ask of it."""
 
-    A fleet-wide alert passes tag and host filters: it stands for single alerts that are held back,
-    so a channel for some hosts would otherwise hear nothing of their silence.
+    host_id: str
+    tags: frozenset[str]
+
+
+def assess_news(alert: Alert, about: Collection[Concerned], wanted: Filter) -> Verdict:
+    """Say whether a channel is told that `alert` is open, and why.
+
+    `about`: its host, or those of a mass outage.
     """
     if alert.held_by is not None:
         return Verdict.HELD
@@ -101,11 +112,21 @@ def assess_news(alert: Alert, tags: Collection[str], wanted: Filter) -> Verdict:
         return Verdict.OTHER_KIND
     if wanted.severities and alert.severity not in wanted.severities:
         return Verdict.OTHER_SEVERITY
-    if alert.host_id is None:
+    return assess_hosts(about, wanted)
+
+
+def assess_hosts(about: Collection[Concerned], wanted: Filter) -> Verdict:
+    """Say whether a channel hears of hosts: of one it is enough that it matches.
+
+    A mass outage stands for the alerts that it holds back: it goes where one of those would go. One
+    that names no hosts may be about any.
+    """
+    if not about:
         return Verdict.TOLD
-    if wanted.host_ids and alert.host_id not in wanted.host_ids:
+    of_host = [one for one in about if not wanted.host_ids or one.host_id in wanted.host_ids]
+    if not of_host:
         return Verdict.OTHER_HOST
-    if wanted.tags and not set(wanted.tags) & set(tags):
+    if wanted.tags and not any(one.tags & set(wanted.tags) for one in of_host):
         return Verdict.OTHER_TAGS
     return Verdict.TOLD
 

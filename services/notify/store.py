@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from libs.common.events.alert import Alert, AlertState
 from libs.common.events.host import HostRecord
 from libs.common.loop.tx import Tx
 from services.notify.errors import ChannelNotFound
-from services.notify.policy import Filter
+from services.notify.policy import Concerned, Filter
 from services.notify.policy_pace import QuietHours, RateLimit
 
 _CHANNEL = (
@@ -180,6 +180,21 @@ def host_of(tx: Tx, host_id: str | None) -> Host:
     """Return the host; for the fleet, or a host not known yet, one without name and tags."""
     row = tx.db.execute("SELECT name, tags FROM host WHERE id = ?", (host_id,)).fetchone()
     return Host(row[0], frozenset(json.loads(row[1]))) if row else _NOBODY
+
+
+def concerned(tx: Tx, host_ids: Iterable[str]) -> list[Concerned]:
+    """Return hosts as filters see them."""
+    return [Concerned(host_id, host_of(tx, host_id).tags) for host_id in host_ids]
+
+
+def hosts_of(tx: Tx, alert: Alert) -> list[Concerned]:
+    """Return whom an alert is about: its host, or all that a mass outage has taken so far."""
+    if alert.host_id is not None:
+        return concerned(tx, [alert.host_id])
+    held = tx.db.execute(
+        "SELECT json_extract(body, '$.host_id') FROM alert WHERE held_by = ?", (alert.id,)
+    ).fetchall()
+    return concerned(tx, {*alert.facts.get("hosts", ()), *(host_id for (host_id,) in held)})
 
 
 def named(tx: Tx, alert: Alert) -> Alert:

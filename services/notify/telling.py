@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from libs.common.events.alert import Alert
+from libs.common.events.alert import Alert, AlertState
 from libs.common.loop.tx import Tx
 from services.notify import delivering, message, pacing, policy, queue, store
 from services.notify.kinds.table import kind_of
-from services.notify.policy import LISTED_IN_SUMMARY, News, Verdict
+from services.notify.policy import LISTED_IN_SUMMARY, Concerned, News, Verdict
 from services.notify.policy_pace import Held, Hold
 from services.notify.queue import NewDelivery
 from services.notify.store import Channel
@@ -33,14 +33,31 @@ class Teller:
 
     def tell(self, tx: Tx, news: News, alert: Alert) -> None:
         """Tell every channel that wants it, and was not told yet, that the alert is open."""
-        host = store.host_of(tx, alert.host_id)
-        heard = []
-        for channel in store.list_channels(tx.db):
-            verdict = policy.assess_news(alert, host.tags, channel.wanted)
-            if verdict is Verdict.TOLD and news is News.RAISED and _was_told(tx, channel, alert):
-                verdict = Verdict.TOLD_BEFORE
-            heard.append(self._let_hear(tx, channel, news, alert, verdict))
+        about = store.hosts_of(tx, alert)
+        channels = store.list_channels(tx.db)
+        heard = [self._tell_one(tx, channel, news, alert, about) for channel in channels]
         _explain(tx, news, alert, heard)
+        if alert.held_by is not None:
+            self._tell_of_outage(tx, alert.held_by, about)
+
+    def _tell_one(
+        self, tx: Tx, channel: Channel, news: News, alert: Alert, about: list[Concerned]
+    ) -> Heard:
+        verdict = policy.assess_news(alert, about, channel.wanted)
+        if verdict is Verdict.TOLD and news is News.RAISED and _was_told(tx, channel, alert):
+            verdict = Verdict.TOLD_BEFORE
+        return self._let_hear(tx, channel, news, alert, verdict)
+
+    def _tell_of_outage(self, tx: Tx, outage_id: str, taken: list[Concerned]) -> None:
+        """A mass outage took a host: a channel that hears of that host, and of none before, does
+        hear of the outage now."""
+        choosy = [one for one in store.list_channels(tx.db) if one.wanted.asks_for_hosts]
+        outage = store.find_alert(tx, outage_id) if choosy else None
+        if outage is None or outage.state is AlertState.RESOLVED:
+            return
+        heard = [self._tell_one(tx, channel, News.RAISED, outage, taken) for channel in choosy]
+        if any(one.verdict in (Verdict.TOLD, Verdict.PACED) for one in heard):
+            _explain(tx, News.RAISED, outage, heard)
 
     def follow_up(self, tx: Tx, news: News, alert: Alert) -> None:
         """Tell every channel that was told of the alert, or will be, how it goes on."""
@@ -77,7 +94,8 @@ class Teller:
         """Send the one message that ends the outage on each channel.
 
         Nobody is away: `resolved`. Else a `summary` of the hosts still away; where none of them may
-        be listed, it goes to the channels that were told of the outage, and says it in words.
+        be listed, it goes to the channels that were told of the outage, and says it in words. A
+        channel for some hosts hears of those only.
         """
         freed = store.release_held(tx, outage.id)
         away = [store.named(tx, alert) for alert in freed if alert.host_id in set(still_away)]
@@ -108,7 +126,7 @@ class Teller:
         if wanted:
             self._queue_summary(tx, channel, outage, wanted)
         else:
-            self._queue_outage_over(tx, channel, outage, still_away)
+            self._queue_outage_over(tx, channel, outage, _of_theirs(tx, channel, still_away))
         return Heard(channel, Verdict.TOLD)
 
     def _release_singly(
@@ -138,8 +156,16 @@ class Teller:
 
 
 def _wants(tx: Tx, channel: Channel, alert: Alert) -> bool:
-    tags = store.host_of(tx, alert.host_id).tags
-    return policy.assess_news(alert, tags, channel.wanted) is Verdict.TOLD
+    about = store.hosts_of(tx, alert)
+    return policy.assess_news(alert, about, channel.wanted) is Verdict.TOLD
+
+
+def _of_theirs(tx: Tx, channel: Channel, host_ids: Collection[str]) -> list[str]:
+    """Return those of the hosts of which a channel hears."""
+    return [
+        one.host_id for one in store.concerned(tx, host_ids)
+        if policy.assess_hosts([one], channel.wanted) is Verdict.TOLD
+    ]  # fmt: skip
 
 
 def _was_told(tx: Tx, channel: Channel, alert: Alert) -> bool:

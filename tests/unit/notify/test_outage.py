@@ -12,10 +12,12 @@ from tests.unit.notify.world import (
     OK,
     World,
     acknowledged,
+    enrolled,
     make_alert,
     outage,
     raised,
     resolved,
+    unsilenced,
 )
 
 
@@ -165,3 +167,64 @@ def test_two_outages_hold_apart(world):
     assert world.answer_all() == ["summary:a1"]
     world.publish(resolved(outage("o2"), still_away=("h1", "h2")))
     assert world.answer_all() == ["summary:a2"]
+
+
+def sites(world):
+    """Two channels, each for one site; five hosts of Berlin, one of Paris."""
+    for number in range(1, 7):
+        world.publish(
+            enrolled(f"h{number}", tags=("site:paris" if number == 6 else "site:berlin",))
+        )
+    return [world.channel(site, filter={"tags": [f"site:{site}"]}) for site in ("berlin", "paris")]
+
+
+BERLIN = {"hosts": ["h1", "h2", "h3", "h4", "h5"], "site": "site:berlin"}
+
+
+def test_a_channel_for_one_site_hears_of_that_site_only(world):
+    berlin, paris = sites(world)
+    out = outage(dedup_key="site:berlin", facts=BERLIN)
+    world.publish(*raised(out, *held(5)))
+    world.answer_all()
+    world.publish(resolved(out, still_away=("h2",)))
+    world.answer_all()
+    assert world.states(berlin) == ["raised delivered", "summary delivered"]
+    assert world.states(paris) == []
+
+
+def test_a_channel_hears_of_an_outage_as_soon_as_it_takes_a_host_of_theirs(world):
+    """The outage was raised before: its first alert of theirs is held, and must not be silent."""
+    _, paris = sites(world)
+    world.publish(*raised(outage(facts=BERLIN), *held(5)))
+    world.answer_all()
+    assert world.states(paris) == []
+    world.publish(*raised(*held(1, first=6)), *raised(*held(1, first=6)))
+    assert world.answer_all() == ["raised:o1"]
+    world.publish(resolved(outage(facts=BERLIN), still_away=("h1", "h6")))
+    world.answer_all()
+    assert world.states(paris) == ["raised delivered", "summary delivered"]
+
+
+def test_an_outage_that_was_silenced_is_told_to_all_whose_hosts_it_took(world):
+    _, paris = sites(world)
+    quiet = outage(facts=BERLIN, silenced=True)
+    world.publish(*raised(quiet, *held(6)))
+    assert world.answer_all() == []
+    world.publish(unsilenced(quiet))
+    world.answer_all()
+    assert world.states(paris) == ["raised delivered"]
+
+
+def test_hosts_of_others_are_not_named_to_a_channel_whose_own_are_back(world):
+    """They are away, not yet with an alert of their own: that is said in words."""
+    berlin, paris = sites(world)
+    out = outage(facts={"hosts": ["h1", "h6"]})
+    world.publish(*raised(out))
+    world.answer_all()
+    world.publish(resolved(out, still_away=("h1",)))
+    said = [world.message(effect) for effect in world.handed_out]
+    assert sorted(body["event"] for body in said) == ["resolved", "summary"]
+    assert [body["summary"].endswith("name-h1") for body in said] in ([True, False], [False, True])
+    world.answer_all()
+    assert world.states(paris) == ["raised delivered", "resolved delivered"]
+    assert world.states(berlin) == ["raised delivered", "summary delivered"]

@@ -11,7 +11,7 @@ from libs.common.clock import TICK
 from libs.common.events.alert import AlertKind, AlertState, Severity
 from libs.common.testing.rig import START
 from services.notify import policy
-from services.notify.policy import Ending, Filter, News, Outcome, Verdict
+from services.notify.policy import Concerned, Ending, Filter, News, Outcome, Verdict
 from tests.unit.notify.world import make_alert, outage
 
 DAY = timedelta(hours=24)
@@ -38,7 +38,7 @@ DAY = timedelta(hours=24)
         pytest.param(make_alert(), (), Filter(tags=("b",)), Verdict.OTHER_TAGS, id="no tag"),
         pytest.param(
             outage(), (), Filter(tags=("b",), host_ids=("h2",)), Verdict.TOLD,
-            id="fleet-wide passes host and tag filters",
+            id="of the fleet, naming no host: any may be meant",
         ),
         pytest.param(
             outage(), (), Filter(kinds=(AlertKind.AGENT_OFFLINE,)), Verdict.OTHER_KIND,
@@ -47,7 +47,30 @@ DAY = timedelta(hours=24)
     ],
 )  # fmt: skip
 def test_who_is_told(alert, tags, wanted, verdict):
-    assert policy.assess_news(alert, tags, wanted) is verdict
+    about = [Concerned(alert.host_id, frozenset(tags))] if alert.host_id else []
+    assert policy.assess_news(alert, about, wanted) is verdict
+
+
+H1, H2, H3 = (Concerned(f"h{n}", frozenset({tag})) for n, tag in enumerate(("a", "a", "b"), 1))
+
+
+@pytest.mark.parametrize(
+    ("about", "wanted", "verdict"),
+    [
+        pytest.param((H1, H3), Filter(), Verdict.TOLD, id="no filter"),
+        pytest.param((H1, H3), Filter(tags=("b",)), Verdict.TOLD, id="one of them has the tag"),
+        pytest.param((H1, H2), Filter(tags=("b",)), Verdict.OTHER_TAGS, id="none has the tag"),
+        pytest.param((H1, H3), Filter(host_ids=("h3",)), Verdict.TOLD, id="it took that host"),
+        pytest.param((H1, H2), Filter(host_ids=("h3",)), Verdict.OTHER_HOST, id="not that host"),
+        pytest.param(
+            (H1, H3), Filter(host_ids=("h1",), tags=("b",)), Verdict.OTHER_TAGS,
+            id="both must fit one host",
+        ),
+        pytest.param((), Filter(tags=("b",)), Verdict.TOLD, id="no host named"),
+    ],
+)  # fmt: skip
+def test_who_hears_of_a_mass_outage(about, wanted, verdict):
+    assert policy.assess_news(outage(), about, wanted) is verdict
 
 
 def test_a_filter_refuses_what_it_does_not_know():

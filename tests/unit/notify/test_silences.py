@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common.events.alert import Alert, AlertSilenced, AlertUnsilenced
-from tests.unit.notify.world import World, make_alert, outage, raised, resolved
+from libs.common.events.alert import Alert, AlertSilenced
+from tests.unit.notify.world import World, make_alert, outage, raised, resolved, unsilenced
 
 
 @pytest.fixture
@@ -18,11 +18,6 @@ def world() -> World:
 def silenced(alert: Alert, changes: int = 1) -> AlertSilenced:
     update = {"silenced": True, "silence_changes": changes}
     return AlertSilenced(alert=alert.model_copy(update=update))
-
-
-def unsilenced(alert: Alert, changes: int = 1) -> AlertUnsilenced:
-    update = {"silenced": False, "silence_changes": changes}
-    return AlertUnsilenced(alert=alert.model_copy(update=update))
 
 
 def test_told_once_when_the_silence_ends(world: World) -> None:

@@ -13,6 +13,7 @@ from libs.common.events.alert import (
     AlertRaised,
     AlertResolved,
     AlertState,
+    AlertUnsilenced,
     Severity,
 )
 from libs.common.events.host import HostEnrolled, HostRecord
@@ -64,6 +65,11 @@ def acknowledged(alert: Alert, by: str = "ada") -> AlertAcknowledged:
 
 def raised(*alerts: Alert) -> list[AlertRaised]:
     return [AlertRaised(alert=alert) for alert in alerts]
+
+
+def unsilenced(alert: Alert, changes: int = 1) -> AlertUnsilenced:
+    update = {"silenced": False, "silence_changes": changes}
+    return AlertUnsilenced(alert=alert.model_copy(update=update))
 
 
 def enrolled(host: str, version: int = 1, **changes: Any) -> HostEnrolled:
