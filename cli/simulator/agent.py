@@ -73,6 +73,8 @@ class Agent(Sleeper):
             return
         after = max(self.looked_until or now, now - TOLERANCE)
         self.looked_until = now
+        if self.wedged_until is not None and self.world.elapsed < self.wedged_until:
+            return
         groups = {group.id for group in self.config.source_groups}
         for schedule in self.config.schedules:
             if not schedule.enabled:
@@ -88,6 +90,7 @@ class Agent(Sleeper):
         if run in self.known_fires:
             return
         self.known_fires.add(run)
+        self.reported[schedule_id, group] = fire
         self.waiting[run] = Waiting(schedule_id, group, fire, self.clock() + AUTONOMY)
         self.report(ScheduleFired(seq=0, schedule_id=schedule_id, source_group_id=group,
                                    fire_time=fire))  # fmt: skip
@@ -184,8 +187,11 @@ class Agent(Sleeper):
         self._later(seconds, lambda: self._finish(one))
 
     def _finish(self, one: Done) -> None:
-        if self.running is one:
-            self._end(one, self.world.job_status())
+        if self.running is not one:
+            return
+        status = self.world.job_status()
+        fails = self.fails_until is not None and self.world.elapsed < self.fails_until
+        self._end(one, "failed" if fails else status)
 
     def _end(self, one: Done, status: str) -> None:
         self.running = None

@@ -63,14 +63,21 @@ def _explain(console: Console, failed: Result, plan: Plan) -> None:
 def _sum_up(console: Console, results: list[Result], seconds: float) -> None:
     days = sum(result.host_days for result in results)
     counts: Counter[str] = Counter()
+    wanted: Counter[str] = Counter()
     for result in results:
         counts.update(result.counts)
+        wanted.update(result.wanted)
     console.print(
         f"{len(results)} worlds, {days:,.0f} host-days ({days / 365.25:.1f} host-years) in "
         f"{seconds:.0f} s: {days / seconds:,.0f} a second; judged by the oracle "
         f"{sum(result.judged for result in results):,} times", highlight=False, soft_wrap=True,
     )  # fmt: skip
     console.print(f"  {counts.pop('runs', 0):7,} backups run", highlight=False)
-    console.print("survived:", highlight=False)
+    _print_counts(console, "the oracle wanted to see:", wanted)
+    _print_counts(console, "survived:", counts)
+
+
+def _print_counts(console: Console, title: str, counts: Counter[str]) -> None:
+    console.print(title, highlight=False)
     for what, number in counts.most_common():
         console.print(f"  {number:7,} {what}", highlight=False)

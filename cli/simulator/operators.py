@@ -19,10 +19,11 @@ TAGS = ["berlin", "lab", "old"]
 LIMITS = {
     "offline_seconds": [600, 3600, 4 * 3600],
     "stale_seconds": [86_400, 2 * 86_400, 10 * 86_400],
+    "missed_seconds": [3600, 2 * 3600],
 }
 
 
-def _some_host(world: World, random: Random) -> tuple[Agent, HostRecord] | None:
+def some_host(world: World, random: Random) -> tuple[Agent, HostRecord] | None:
     hosts = world.log.buckets["hosts"]
     agent = random.choice(list(world.agents.values()))
     data = hosts.get(agent.host_id)
@@ -30,16 +31,14 @@ def _some_host(world: World, random: Random) -> tuple[Agent, HostRecord] | None:
     return None if record is None or record.removed else (agent, record)
 
 
-def _edit(
-    world: World, agent: Agent, verb: str, done: Done | None = None, **arguments: Any
-) -> None:
+def edit(world: World, agent: Agent, verb: str, done: Done | None = None, **arguments: Any) -> None:
     world.truth.disturb(verb)
     agent.edited_at = world.now
     world.registry.call(verb, done, host_id=agent.host_id, **arguments)
 
 
 def change_mode(world: World, random: Random) -> None:
-    found = _some_host(world, random)
+    found = some_host(world, random)
     if not found:
         return
     agent, before = found[0], _mode(world, found[0])
@@ -49,7 +48,7 @@ def change_mode(world: World, random: Random) -> None:
         if _mode(world, agent) != before:
             agent.mode_set_at = world.now
 
-    _edit(world, agent, "set_mode", note, always_on=random.random() < 0.5)
+    edit(world, agent, "set_mode", note, always_on=random.random() < 0.5)
 
 
 def _mode(world: World, agent: Agent) -> bool:
@@ -60,19 +59,19 @@ def _mode(world: World, agent: Agent) -> bool:
 
 def edit_schedule(world: World, random: Random) -> None:
     """Switch one off or on, or move it to another hour."""
-    found = _some_host(world, random)
+    found = some_host(world, random)
     if not found or not found[1].schedules:
         return
     schedule = random.choice(found[1].schedules)
     changes: dict[str, Any] = {"enabled": not schedule.enabled}
     if random.random() < 0.3:
         changes = {"cron": f"{random.randrange(60)} {random.randrange(24)} * * *"}
-    _edit(world, found[0], "patch_schedule", id=schedule.id, **changes)
+    edit(world, found[0], "patch_schedule", id=schedule.id, **changes)
 
 
 def set_threshold(world: World, random: Random) -> None:
     """Of a host, of a tag or of a mode: another one, or none any more."""
-    found = _some_host(world, random)
+    found = some_host(world, random)
     if not found:
         return
     field = random.choice(list(LIMITS))
@@ -95,21 +94,21 @@ def set_threshold(world: World, random: Random) -> None:
 
 
 def move_zone(world: World, random: Random) -> None:
-    found = _some_host(world, random)
+    found = some_host(world, random)
     if found:
         travel(world, found[0], random)
 
 
 def remove(world: World, random: Random) -> None:
-    found = _some_host(world, random)
+    found = some_host(world, random)
     if found and len(world.agents) > 2:
         found[0].removed = True
         found[0].fall_asleep(None)
-        _edit(world, found[0], "remove_host")
+        edit(world, found[0], "remove_host")
 
 
 def back_up(world: World, random: Random) -> None:
-    found = _some_host(world, random)
+    found = some_host(world, random)
     if found:
         group = random.choice(found[1].source_groups)
         found[0].edited_at = world.now

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cli.simulator.asking import Asking
 from cli.simulator.calendar import next_fire
 from cli.simulator.explanations import Explanations
+from cli.simulator.oracle_chances import ChanceOracle
+from cli.simulator.oracle_hands import HandOracle
+from cli.simulator.oracle_missed import MissedOracle
+from cli.simulator.oracle_outages import OutageOracle
+from cli.simulator.oracle_silences import SilenceOracle
 from libs.common.clock import from_micros
 from libs.common.events.host import HostRecord
 
@@ -21,7 +27,6 @@ if TYPE_CHECKING:
     from cli.simulator.world import World
 
 SUCCESSES = ("succeeded", "succeeded_with_warnings")
-WAIT_FOR_REPORTS = timedelta(hours=24)
 
 
 def rung_at(age: timedelta, limit: timedelta) -> int:
@@ -29,14 +34,16 @@ def rung_at(age: timedelta, limit: timedelta) -> int:
     return max((rung for rung in (2, 4, 12) if age >= rung * limit), default=0)
 
 
-class Oracle:
+class Oracle(Asking):
     """Compares the world with what its services hold."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
-        self.slack = world.pace.offline_after + timedelta(seconds=60)
+        super().__init__(world)
         self.remembers = timedelta(days=2)  # Older ends were compared before.
         self._explanations = Explanations(world)
+        self._chances, self._missed = ChanceOracle(world), MissedOracle(world)
+        self._silences, self._outages = SilenceOracle(world), OutageOracle(world)
+        self._hands = HandOracle(world)
 
     def is_quiet(self) -> bool:
         world = self._world
@@ -54,6 +61,9 @@ class Oracle:
                 self._judge_host(record, agent)
         self._judge_buckets(records)
         self._judge_deliveries()
+        self._silences.judge(records)
+        self._outages.judge(records)
+        self._hands.judge()
         self._explanations.judge()
 
     def _judge_host(self, record: HostRecord, agent: Agent) -> None:
@@ -62,14 +72,12 @@ class Oracle:
         self._judge_ledger(agent)
         self._judge_last_success(agent)
         self._judge_staleness(record, agent)
+        self._chances.judge(record, agent)
+        self._missed.judge(record, agent)
         self._judge_catch_up(record, agent)
         self._judge_waiting(agent)
 
     # --- records
-
-    def _records(self) -> dict[str, HostRecord]:
-        found = self._world.log.buckets["hosts"]
-        return {key: HostRecord.model_validate_json(data) for key, data in found.items()}
 
     def _judge_record(self, record: HostRecord) -> None:
         """R1: everyone holds the same mode as the registry."""
@@ -112,15 +120,12 @@ class Oracle:
             return None
         return "offline" if self._is_long_ago(agent.left_at, self.slack * 2) else None
 
-    def _is_long_ago(self, moment: datetime, span: timedelta) -> bool:
-        return self._world.now - moment >= span
-
     # --- alerts
 
     def _judge_silence(self, record: HostRecord, agent: Agent) -> None:
         """R4, R5, R10."""
         world = self._world
-        found = self._open_alerts(record.id, "agent_offline")
+        found = self._count_open(record.id, "agent_offline")
         if not record.always_on or agent.greeted_at is None:
             self._expect(found == 0, f"R4: {record.name} has an agent_offline")
             return
@@ -134,15 +139,16 @@ class Oracle:
         limited = agent.limits_set_at or left
         judged = max(resolved, agent.mode_set_at or left, limited)
         silence = world.truth.longest_silence(left, judged)
-        floor = self._limit(record, "offline_seconds", world.pace.floor)
+        floor = self._limit(record, "offline_seconds") or world.pace.floor
         if silence < floor - self.slack and limited <= left:
             self._expect(found == 0, f"R5: {record.name} is told of too early ({silence})")
         elif silence > floor + 2 * self.slack and not self._is_muted(record.id, "agent_offline"):
+            self._wants("agent_offline")
             self._expect(found == 1, f"R5: {record.name} is silent for {silence}, and nobody knows")
 
     def _judge_staleness(self, record: HostRecord, agent: Agent) -> None:
         """R6."""
-        found = self._open_alerts(record.id, "stale_schedule")
+        found = self._count_open(record.id, "stale_schedule")
         success = agent.last_success(acknowledged=True)
         if success != agent.last_success(acknowledged=False):
             return  # Whether the report of the newer one has arrived is not known here.
@@ -151,7 +157,7 @@ class Oracle:
             self._expect(found == 0, f"R6: {record.name} has a stale_schedule for nothing")
             return
         age = self._world.now - success
-        limit = self._limit(record, "stale_seconds", self._world.pace.stale_after)
+        limit = self._limit(record, "stale_seconds") or self._world.pace.stale_after
         stands = agent.limits_set_at is not None and not self._is_judged(agent)
         if age < limit - self.slack and not stands:
             self._expect(found == 0, f"R6: {record.name} is stale after {age}")
@@ -159,6 +165,7 @@ class Oracle:
         if late and self._is_judged(agent) and found:
             self._judge_rung(agent, age, limit)
         if late and self._is_judged(agent) and not self._is_muted(record.id, "stale_schedule"):
+            self._wants("stale_schedule")
             self._expect(found == 1, f"R6: {record.name} has no backup for {age}: nobody knows")
 
     def _judge_rung(self, agent: Agent, age: timedelta, limit: timedelta) -> None:
@@ -166,43 +173,17 @@ class Oracle:
         (body,) = self._one("alerting", "SELECT body FROM alert WHERE host_id = ? AND kind = "
                             "'stale_schedule' AND state != 'resolved'", agent.host_id)  # fmt: skip
         alert = json.loads(body)
+        self._wants(f"rung {rung_at(age - self.slack, limit)} of staleness")
         rung, name = alert["rung"], agent.name
         self._expect(rung >= rung_at(age - self.slack, limit), f"R7: {name} is at {rung} of {age}")
         raised_at = datetime.fromisoformat(alert["raised_at"])
         if agent.limits_set_at is None or agent.limits_set_at < raised_at - self.slack:
             self._expect(rung <= rung_at(age + self.slack, limit), f"R7: {name} is told too often")
 
-    def _limit(self, record: HostRecord, field: str, fleet: timedelta) -> timedelta:
-        """R5, R6: the threshold in force: host > tag (the strictest) > mode > fleet."""
-        data = self._world.log.buckets["thresholds"].get("fleet")
-        rules = json.loads(data) if data else {"tags": {}, "modes": {}}
-        mode = "always_on" if record.always_on else "intermittent"
-        steps = (
-            [record.thresholds.model_dump()],
-            [rules["tags"].get(tag, {}) for tag in record.tags],
-            [rules["modes"].get(mode, {})],
-        )
-        for step in steps:
-            found = [each[field] for each in step if each.get(field) is not None]
-            if found:
-                return timedelta(seconds=min(found))
-        return fleet
-
-    def _is_judged(self, agent: Agent) -> bool:
-        """Whether its reports have arrived since the last long blackout, or a day has passed."""
-        gate = self._world.truth.gate_since
-        if gate is None or self._is_long_ago(gate, WAIT_FOR_REPORTS + self.slack):
-            return True
-        return agent.synced_at is not None and agent.synced_at > gate + self.slack
-
-    def _open_alerts(self, host_id: str, kind: str) -> int:
+    def _count_open(self, host_id: str, kind: str) -> int:
         row = self._one("alerting", "SELECT count(*) FROM alert WHERE host_id = ? AND kind = ? "
                         "AND state != 'resolved'", host_id, kind)  # fmt: skip
         return int(row[0])
-
-    def _is_muted(self, host_id: str, kind: str) -> bool:
-        until = self._world.truth.muted.get((host_id, kind))
-        return until is not None and until + self.slack > self._world.now
 
     # --- jobs
 
@@ -301,7 +282,7 @@ class Oracle:
             self._expect(records[host_id].version == version, f"bucket hosts: {host_id} is old")
 
     def _judge_deliveries(self) -> None:
-        """R7: nothing is told twice, and every alert has its message: sent, or waiting to be."""
+        """R7: nothing is told twice. (What must be told and what not: `SilenceOracle`.)"""
         told = self._all("notify", "SELECT alert_ids, news, count(*) FROM delivery WHERE "
                          "news IN ('raised', 'resolved') GROUP BY alert_ids, news")  # fmt: skip
         for alert_ids, news, number in told:
@@ -309,18 +290,3 @@ class Oracle:
         again = self._all("notify", "SELECT alert_ids, count(*) FROM delivery WHERE "
                           "news = 'reminded' GROUP BY alert_ids HAVING count(*) > 3")  # fmt: skip
         self._expect(not again, f"R7: told again and again: {again}")
-        written = {row[0] for row in self._all("notify", "SELECT alert_id FROM delivery_alert")}
-        untold = set(self._world.log.buckets["alerts"]) - written
-        self._expect(not untold, f"nobody was told of {untold}")
-
-    # --- asking
-
-    def _one(self, node: str, query: str, *arguments: Any) -> Any:
-        return self._world.nodes[node].db.execute(query, arguments).fetchone()
-
-    def _all(self, node: str, query: str) -> list[Any]:
-        return self._world.nodes[node].db.execute(query).fetchall()
-
-    def _expect(self, holds: bool, what: str) -> None:  # noqa: FBT001
-        if not holds:
-            self._world.violated(what)

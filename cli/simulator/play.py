@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -18,6 +18,8 @@ from libs.common.events.host import SYSTEM
 from services.registry.arguments import Enroll
 
 NO_LIMIT = 1_000_000
+SERVERS_OF_FIVE = 2
+SERVERS_OF_A_SITE = 5
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "UTC", "Australia/Lord_Howe"]
 LOOK_SECONDS = 2 * 3600.0
 AGAIN_SECONDS = 600.0
@@ -32,11 +34,15 @@ class Plan:
     troubles_per_day: float = 6
     limit: int = NO_LIMIT
     quick: bool | None = None  # None: the seed decides
+    only: tuple[str, ...] = ()  # of the troubles; none named: of all kinds
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a world went through; `failure` is None if every rule held."""
+    """What a world went through; `failure` is None if every rule held.
+
+    `wanted`: how often the oracle asked for what.
+    """
 
     seed: int
     host_days: float
@@ -44,6 +50,7 @@ class Result:
     troubles: tuple[str, ...]
     counts: dict[str, int]
     failure: str | None = None
+    wanted: dict[str, int] = field(default_factory=dict)
 
 
 def play(seed: int, plan: Plan) -> Result:
@@ -52,6 +59,15 @@ def play(seed: int, plan: Plan) -> Result:
     quick = chooser.random() < 0.1 if plan.quick is None else plan.quick
     world = World(seed, QUICK if quick else SLOW, gateways=chooser.choice([1, 1, 2]))
     return _Play(world, plan, chooser).run()
+
+
+def _tags(number: int) -> list[str]:
+    """Return tags that each a part of the fleet has; a server stands with four others at a site."""
+    tags = [tag for place, tag in enumerate(TAGS, 2) if number % place == 0]
+    if number % 5 < SERVERS_OF_FIVE:
+        server = number // 5 * SERVERS_OF_FIVE + number % 5
+        tags.append(f"site:{server // SERVERS_OF_A_SITE}")
+    return tags
 
 
 class _Play:
@@ -70,6 +86,7 @@ class _Play:
             for number in range(self.plan.hosts):
                 self._enroll(number)
             self._add_channel()
+            self._ask_for_missed()
             world.run_for(30)
             self._live()
             world.run_until(began + timedelta(days=self.plan.days))
@@ -78,7 +95,7 @@ class _Play:
         days = (world.elapsed - began) / timedelta(days=1)
         happened = tuple(self.trouble.happened) if self.trouble else ()
         return Result(world.seed, days * self.plan.hosts, self.judged, happened,
-                      dict(world.truth.counts), failure)  # fmt: skip
+                      dict(world.truth.counts), failure, dict(world.truth.wanted))  # fmt: skip
 
     def _live(self) -> None:
         for agent in self.world.agents.values():
@@ -87,7 +104,7 @@ class _Play:
         if self.plan.troubles_per_day:
             own = Random(self.chooser.getrandbits(64))  # noqa: S311
             self.trouble = Trouble(self.world, own, per_day=self.plan.troubles_per_day,
-                                   limit=self.plan.limit)  # fmt: skip
+                                   limit=self.plan.limit, only=self.plan.only)  # fmt: skip
         self._look_later(LOOK_SECONDS)
 
     def _look_later(self, seconds: float) -> None:
@@ -104,13 +121,13 @@ class _Play:
     # --- the fleet
 
     def _enroll(self, number: int) -> None:
-        is_server = number % 5 < 2
+        is_server = number % 5 < SERVERS_OF_FIVE
         kind = "server" if is_server else "traveller" if number % 10 == 7 else "laptop"
         name = f"{kind}-{number}"
         zone = self.chooser.choice(ZONES)
         self.world.registry.call(
             "create_enrollment_token", partial(self._use_token, name, zone), always_on=is_server,
-            tags=[tag for place, tag in enumerate(TAGS, 2) if number % place == 0],
+            tags=_tags(number),
         )  # fmt: skip
         self.world.run_for(2)
 
@@ -147,6 +164,11 @@ class _Play:
             "create_schedule", host_id=agent.host_id, name=f"s{minute}", cron=cron,
             source_group_ids=[answer["id"]],
         )  # fmt: skip
+
+    def _ask_for_missed(self) -> None:
+        """In half of the worlds somebody wants to hear of servers whose schedules fire in vain."""
+        if self.chooser.random() < 0.5:
+            self.world.registry.call("set_thresholds", mode="always_on", missed_seconds=3600)
 
     def _add_channel(self) -> None:
         config = {"url": "https://receiver.example/hook"}

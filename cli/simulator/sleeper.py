@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cli.simulator.shell import Link
+from cli.simulator.times import Session
 from libs.common.protocol import (
     CloseCode,
     Config,
@@ -89,6 +90,12 @@ class Sleeper(ABC):
     edited_at: datetime | None = None
     mode_set_at: datetime | None = None
     limits_set_at: datetime | None = None
+    clock_set_at: datetime | None = None  # the services'
+    sessions: list[Session] = field(default_factory=list)
+    has_power: bool = True
+    fails_until: datetime | None = None  # by what has really elapsed, as the next
+    wedged_until: datetime | None = None
+    reported: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _watching: object = None
 
     def last_success(self, *, acknowledged: bool, group: str | None = None) -> datetime | None:
@@ -120,6 +127,7 @@ class Sleeper(ABC):
         """Its own clock goes on as it did; what it has still to tell will be dated by the new."""
         self.clock_error -= by
         self.left_by_this_clock = False
+        self.clock_set_at = self.world.now + by
         self._date_anew(by)
 
     def _date_anew(self, by: timedelta) -> None:
@@ -132,7 +140,7 @@ class Sleeper(ABC):
     # --- sleeping and waking
 
     def wake_up(self) -> None:
-        if self.is_awake or self.removed:
+        if self.is_awake or self.removed or not self.has_power:
             return
         self.is_awake = True
         self.life += 1
@@ -172,6 +180,8 @@ class Sleeper(ABC):
         if link.welcomed:
             self.left_at = self.world.shell_of(link).last_frame(link)
             self.left_by_this_clock = True
+            if self.sessions:
+                self.sessions[-1].ended = self.sessions[-1].ended or self.left_at
 
     def _later(self, seconds: float, what: Any) -> None:
         """Do something later in this waking, unless it ends before."""
@@ -215,6 +225,7 @@ class Sleeper(ABC):
     def on_welcome(self) -> None:
         self.waits = 1.0
         self.greeted_at = self.world.now
+        self.sessions.append(Session(self.world.now))
         self.synced_at = None if self.spool else self.world.now
         self.sent_seq = self.spool[0].seq - 1 if self.spool else self.last_seq
         self._send_reports()

@@ -10,7 +10,14 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from cli.simulator import faults_log, faults_network, faults_services, operators
+from cli.simulator import (
+    faults_backups,
+    faults_log,
+    faults_network,
+    faults_services,
+    operators,
+    operators_alerts,
+)
 
 if TYPE_CHECKING:
     from cli.simulator.world import World
@@ -33,11 +40,18 @@ KINDS: dict[Callable[[World, Random], None], float] = {
     faults_network.cut_links: 3,
     faults_network.bad_network: 2,
     faults_network.set_agent_clock: 1,
+    faults_backups.fail_backups: 1,
+    faults_backups.wedge_schedules: 1,
+    faults_backups.lose_site: 1,
     operators.change_mode: 3,
     operators.edit_schedule: 3,
     operators.set_threshold: 2,
     operators.back_up: 3,
     operators.handle_alert: 3,
+    operators_alerts.handle_together: 1,
+    operators_alerts.silence: 2,
+    operators_alerts.end_silence: 1,
+    operators_alerts.change_tags: 1,
     operators.cancel: 1,
     operators.move_zone: 1,
     operators.remove: 0.3,
@@ -46,11 +60,15 @@ KINDS: dict[Callable[[World, Random], None], float] = {
 
 
 class Trouble:
-    """Disturbs a world, `per_day` times a day on average."""
+    """Disturbs a world, `per_day` times a day on average; `only` by kinds of these names."""
 
-    def __init__(self, world: World, random: Random, *, per_day: float, limit: int) -> None:
+    def __init__(
+        self, world: World, random: Random, *, per_day: float, limit: int,
+        only: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         self._world, self._random, self._limit = world, random, limit
         self._mean = DAY / per_day
+        self._kinds = {kind: n for kind, n in KINDS.items() if not only or kind.__name__ in only}
         self.happened: list[str] = []
         self._later()
 
@@ -58,7 +76,7 @@ class Trouble:
         self._world.after(self._random.expovariate(1 / self._mean), self._one)
 
     def _one(self) -> None:
-        kind = self._random.choices(list(KINDS), list(KINDS.values()))[0]
+        kind = self._random.choices(list(self._kinds), list(self._kinds.values()))[0]
         own = Random(self._random.getrandbits(64))  # noqa: S311  What is left out shifts nothing.
         if len(self.happened) < self._limit:
             self.happened.append(f"{self._world.now:%Y-%m-%d %H:%M:%S} {kind.__name__}")

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cli.simulator.node import Node
+    from cli.simulator.oracle_hands import Handled
+    from cli.simulator.oracle_outages import Darkness
+    from cli.simulator.oracle_silences import Silence
     from cli.simulator.shell import Shell
     from cli.simulator.sleeper import Sleeper
     from cli.simulator.world import World
@@ -64,6 +67,9 @@ NEVER = {
 }
 
 
+LOSSES = {"log wiped", "log rewound", "log expired", "position lost"}
+"""What makes services learn anew who is there."""
+
 WATCHED = {
     "jobs": (
         "CREATE INDEX watched_runs ON job (run_id) WHERE status IN ('dispatched', 'running')",
@@ -88,15 +94,32 @@ class Truth:
     executed: set[str] = field(default_factory=set)
     succeeded: set[str] = field(default_factory=set)
     muted: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    lost_at: list[datetime] = field(default_factory=list)
+    silences: dict[str, Silence] = field(default_factory=dict)
+    perhaps_ended: set[str] = field(default_factory=set)
+    unanswered: int = 0  # silences that were asked for
+    dark_sites: list[Darkness] = field(default_factory=list)
+    handled: list[Handled] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    wanted: Counter[str] = field(default_factory=Counter)
 
     # --- what happens
 
     def disturb(self, what: str, lasting: timedelta = timedelta()) -> None:
         """Something happened after which the services need a while until they can be judged."""
         self.counts[what] += 1
+        if what in LOSSES:
+            self.lost_at.append(self.world.now)
         until = self.world.now + lasting + self.world.pace.offline_after * 3
         self.restless_until = max(self.restless_until or until, until)
+
+    @property
+    def blackouts(self) -> list[tuple[datetime, datetime]]:
+        """From when until when no gateway listened; what goes on ends now."""
+        begins = [begin for begin, _ in self.periods[1:]]
+        last = self.period_start if self.listening else None
+        ends = [*begins, last or self.world.now][: len(self.periods)]
+        return list(zip((end for _, end in self.periods), ends, strict=True))
 
     @property
     def is_quiet(self) -> bool:
