@@ -102,11 +102,13 @@ class Judges:
         body = {"gateway": gateway, "since": since, "at": now, "hosts": hosts}
         self.buses["gateway"].send_live(f"dormice-live.beat.{gateway}", json.dumps(body).encode())
 
-    async def let_pass(self, span: timedelta, gateway: str = "gw-1", *hosts: str) -> None:
-        """Let time pass in steps of at most 20 s; after each, `gateway` beats and is heard."""
+    async def let_pass(
+        self, span: timedelta, gateway: str = "gw-1", *hosts: str, seconds: int = 20
+    ) -> None:
+        """Let time pass in steps of at most `seconds`; after each, `gateway` beats and is heard."""
         end = self.clock.now() + span
         while self.clock.now() < end:
-            self.clock.set(min(self.clock.now() + timedelta(seconds=20), end))
+            self.clock.set(min(self.clock.now() + timedelta(seconds=seconds), end))
             self.beat(gateway, *hosts)
             await self.settle()
 
