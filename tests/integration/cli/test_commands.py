@@ -179,7 +179,9 @@ def test_alerts_taken_and_ended(cli: Cli, agents: Agents) -> None:
     assert degraded.stdout.startswith("degraded: web-3: ")
     assert "acknowledged: web-3" in cli.good("alert", "ack", "web-3", "--note", "on it")
     assert json.loads(cli.good("alerts", "--state", "acknowledged", "--json"))[0]["note"] == "on it"
+    assert "already acknowledged by " in cli.bad("alert", "ack", alert["id"][-8:])
     assert "resolved: web-3" in cli.good("alert", "resolve", alert["id"][-8:])
+    assert "no open alert" in cli.bad("alert", "resolve", alert["id"])
     assert "resolved" in cli.good("alerts", "--state", "all")
     assert "no open alert" in cli.bad("alert", "ack", "web-3")
 
@@ -191,6 +193,9 @@ def test_silences_made_listed_and_ended(cli: Cli) -> None:
     words = ("--tag", "lab", "--kind", "stale_schedule", "--from", "2031-01-01T22:00")
     assert "within 366 days" in cli.bad("silence", "add", *words, "--for", "1d")
     assert "is no moment" in cli.bad("silence", "add", "--tag", "lab", "--to", "tomorrow")
+    backwards = ("--from", "2030-01-02T00:00", "--to", "2030-01-01T00:00")
+    assert "must end after it begins" in cli.bad("silence", "add", "--tag", "lab", *backwards)
+    assert "must not contain a comma" in cli.bad("silence", "add", "--tag", "a,b", "--for", "1h")
     assert "say until when" in cli.bad("silence", "add", "--tag", "lab")
     assert "say what to silence" in cli.bad("silence", "add", "--for", "3h")
     assert "no host is called" in cli.bad("silence", "add", "--host", "nobody", "--for", "3h")
@@ -236,6 +241,11 @@ def test_thresholds_set_listed_and_taken_away(cli: Cli) -> None:
         (("--tag", "a", "--host", "web-3", "--offline", "5m"), "one of --host, --tag, --mode"),
         (("--tag", "a"), "--offline, --stale or --missed"),
         (("--tag", "a", "--offline", "1m"), "at least 1m30s"),
+        (("--tag", "a", "--offline", "0s"), "at least 1m30s"),
+        (("--tag", "a", "--offline=-5m"), "is not a duration"),
+        (("--tag", "a", "--stale", "0s"), "at least 1s"),
+        (("--tag", "a", "--stale", "3650d"), "less than 10 years"),
+        (("--tag", "a,b", "--stale", "3d"), "must not contain a comma"),
         (("--mode", "tired", "--stale", "3d"), "mode"),
     ):
         assert why in cli.bad("threshold", "set", *words)

@@ -128,6 +128,10 @@ async def until_waiting(outside: Outside, channel: str) -> None:
     [
         (Answer(404), "HTTP 404"),
         (Answer(302, headers={"Location": "/elsewhere"}), "HTTP 302: redirects are not followed"),
+        (
+            Answer(307, headers={"Location": "http://169.254.169.254/latest/meta-data/"}),
+            "HTTP 307: redirects are not followed",
+        ),
     ],
 )
 async def test_a_refusal_fails_visibly(

@@ -84,7 +84,7 @@ async def test_a_message_arrives_signed(receiver: WebhookReceiver) -> None:
          {"status": 503, "retry_after": 120.0}),
         (Answer(500, retry_after="soon"), {"status": 500}),
         (CLOSE, BROKEN),
-        (Answer(200, body=b"x" * 300_000), {"status": 200}),
+        (Answer(200, body=b"x" * 10_000_000), {"status": 200}),
         (Answer(200, headers={"Set-Cookie": "a=b"}), {"status": 200}),
         (Answer(200, headers={"Content-Length": "5"}, body=b""), {"status": 200}),  # Never ends.
     ],
@@ -129,6 +129,29 @@ async def test_who_speaks_no_http_and_who_is_not_there(receiver: WebhookReceiver
         assert await post(lines, f"http://127.0.0.1:{port}/") == refused
         tls = await post(lines, receiver.url.replace("http:", "https:"), timeout=1)
         assert "error" in tls
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nha", {"status": 200},
+                     id="in its body: the status has come"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Le", BROKEN, id="in its headers"),
+        pytest.param(b"HTTP/1.1 500 No\r\nContent-Length: 900\r\n\r\nha", {"status": 500},
+                     id="in the body of a refusal"),
+    ],
+)  # fmt: skip
+async def test_a_server_that_closes_in_the_middle(said: bytes, outcome: dict[str, object]) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with pool_for() as pool, server:
+        port = server.sockets[0].getsockname()[1]
+        assert await post(pool, f"http://127.0.0.1:{port}/") == outcome
 
 
 async def test_private_addresses_are_refused_on_every_connect(receiver: WebhookReceiver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,6 +65,31 @@ async def test_an_alert_is_acknowledged_and_resolved(quick: World) -> None:
     assert (await quick.api.post(f"{path}/resolve")).status_code == 409
     entries = (await quick.get("/audit", service="alerting"))["items"]
     assert [entry["action"] for entry in entries] == ["alert.resolved", "alert.acknowledged"]
+
+
+async def test_of_two_people_at_once_one_takes_it_and_the_other_hears_who_did(
+    quick: World,
+) -> None:
+    alert = await raised(quick, await quick.enroll("web-1"))
+    path = f"/alerts/{alert['id']}"
+    people = {role: quick.client(await quick.token_of(role)) for role in ("operator", "admin")}
+    for verb, refusal in (("acknowledge", "already acknowledged"), ("resolve", "already resolved")):
+        bodies = {role: {"note": role} if verb == "acknowledge" else {} for role in people}
+        asked = (people[role].post(f"{path}/{verb}", json=bodies[role]) for role in people)
+        answers = dict(zip(people, await asyncio.gather(*asked), strict=True))
+        assert sorted(answer.status_code for answer in answers.values()) == [200, 409]
+        (won,) = [role for role, answer in answers.items() if answer.status_code == 200]
+        (lost,) = [answer.json()["detail"] for role, answer in answers.items() if role != won]
+        assert lost == f"{refusal} by {won}"
+        shown = await quick.get(path)
+        assert shown["acknowledged_by"] == shown["note"]  # Nothing of the loser's.
+    for verb in ("acknowledge", "resolve"):
+        late = await quick.api.post(f"{path}/{verb}", json={})
+        assert (late.status_code, "already resolved by " in late.json()["detail"]) == (409, True)
+    entries = (await quick.get("/audit", service="alerting"))["items"]
+    assert [entry["action"] for entry in entries] == ["alert.resolved", "alert.acknowledged"]
+    for person in people.values():
+        await person.aclose()
 
 
 async def test_r19_who_was_told_and_who_changed_what_is_explained(quick: World) -> None:

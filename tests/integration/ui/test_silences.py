@@ -63,6 +63,10 @@ async def test_a_silence_is_made_listed_and_ended(world: World) -> None:
         ({"tag": "lab", "to": "2026-11-23T02:00:00"}, "to: "),
         ({"tag": "lab", "to": "2020-01-01T00:00:00Z"}, "must end after it begins"),
         (
+            {"tag": "lab", "from": "2030-01-02T00:00:00Z", "to": "2030-01-01T00:00:00Z"},
+            "must end after it begins",
+        ),
+        (
             {"tag": "lab", "from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"},
             "must end in the future",
         ),

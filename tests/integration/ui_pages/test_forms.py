@@ -207,6 +207,7 @@ async def test_silences_are_made_and_ended(world: World, admin: httpx.AsyncClien
         ({"host": ""}, "say what to silence"),
         ({"host": "", "tag": "a,b"}, "must not contain a comma"),
         ({"for": "", "to": "2020-01-01T00:00"}, "must end after it begins"),
+        ({"for": "", "from": "2030-01-02T00:00", "to": "2030-01-01T00:00"}, "end after it begins"),
         ({"for": "", "to": "tomorrow"}, "is no moment"),
         ({"kind": "noise"}, "no such kind"),
         ({"weekly": "often"}, "is no weekly time"),
@@ -258,6 +259,10 @@ async def test_thresholds_of_tags_and_modes_are_set_and_taken_away(
     for changed, said in (
         ({"offline": "1m"}, "at least 1m30s"),
         ({"offline": "5 min"}, "is not a duration"),
+        ({"offline": "0s"}, "at least 1m30s"),
+        ({"offline": "-5m"}, "is not a duration"),
+        ({"offline": "", "stale": "3650d"}, "less than 10 years"),
+        ({"offline": "", "stale": "0s"}, "at least 1s"),
         ({"offline": ""}, "which threshold"),
         ({"mode": "always_on"}, "of a tag, or of a mode"),
         ({"mode": "tired"}, "no such mode"),
