@@ -15,6 +15,7 @@ from libs.common.durations import format_duration
 from libs.common.events.alert import Alert, AlertKind
 from libs.common.events.host import ThresholdRules
 from libs.common.loop.tx import Tx
+from libs.common.threshold_table import keep_newer
 from services.alerting import alerts, chances, mutes, outage, policy, store
 from services.alerting import store_alerts as rows
 from services.alerting.alerts import Finding, ResolveReason
@@ -85,11 +86,10 @@ class Conditions(Facts):
 
     def on_rules(self, tx: Tx, rules: ThresholdRules) -> None:
         """Thresholds of tags or modes may have changed. Idempotent by `version`."""
-        if rules.version <= store.get_rules(tx).version:
-            return
         hosts = store.list_hosts(tx)
         before = {host.id: self.expected(tx, host) for host in hosts}
-        store.save_rules(tx, rules)
+        if not keep_newer(tx.db, rules):
+            return
         for host in hosts:
             if self.expected(tx, host) != before[host.id]:
                 self.on_expected(tx, host)

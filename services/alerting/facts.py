@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from libs.common import thresholds
 from libs.common.loop.tx import Tx
+from libs.common.threshold_table import get_rules
 from libs.common.thresholds import Threshold
-from services.alerting import policy, store
+from services.alerting import policy
 from services.alerting import store_watch as watch_store
 from services.alerting.policy import HostState, StaleVerdict, Watch
 from services.alerting.settings import AlertingSettings
@@ -21,16 +22,16 @@ class Facts:
     def floor(self, tx: Tx, host: Host) -> Threshold:
         """Return the silence after which `host` is missed, and who set it."""
         fleet = self._settings.agent_offline_floor
-        return thresholds.offline_floor(host.limits, store.get_rules(tx), fleet)
+        return thresholds.offline_floor(host.limits, get_rules(tx.db), fleet)
 
     def stale_after(self, tx: Tx, host: Host) -> Threshold:
         """Return the age of a backup at which `host` is stale, and who set it."""
         fleet = self._settings.stale_after
-        return thresholds.stale_after(host.limits, store.get_rules(tx), fleet)
+        return thresholds.stale_after(host.limits, get_rules(tx.db), fleet)
 
     def missed_after(self, tx: Tx, host: Host) -> Threshold | None:
         """Return how long a fire of `host` may go without a run, and who asked; None: nobody."""
-        return thresholds.missed_after(host.limits, store.get_rules(tx))
+        return thresholds.missed_after(host.limits, get_rules(tx.db))
 
     def expected(self, tx: Tx, host: Host) -> tuple[object, ...]:
         """Return what is expected of `host`: what either condition depends on but for events."""

@@ -12,9 +12,7 @@ from libs.common.clock import TICK, from_micros, to_micros
 from libs.common.events.agent import OfflineReason
 from libs.common.events.host import (
     HostRecord,
-    ThresholdRules,
     Thresholds,
-    read_rules,
 )
 from libs.common.loop.tx import Tx
 from libs.common.thresholds import Subject
@@ -225,18 +223,6 @@ def swap_fleet_thresholds(tx: Tx, floor: timedelta, stale_after: timedelta) -> b
     old = tx.db.execute("SELECT floor, stale_after FROM fleet_threshold").fetchone()
     tx.db.execute("INSERT OR REPLACE INTO fleet_threshold VALUES (1, ?, ?)", new)
     return old is not None and old != new
-
-
-def get_rules(tx: Tx) -> ThresholdRules:
-    """Return the thresholds of tags and modes; version 0: there never were any."""
-    row = tx.db.execute("SELECT rules FROM threshold_rules").fetchone()
-    return read_rules(row[0] if row else "{}")
-
-
-def save_rules(tx: Tx, rules: ThresholdRules) -> None:
-    tx.db.execute(
-        "INSERT OR REPLACE INTO threshold_rules VALUES (1, ?)", (rules.model_dump_json(),)
-    )
 
 
 # -- ends of jobs --------------------------------------------------------------------------------

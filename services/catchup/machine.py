@@ -45,6 +45,7 @@ from libs.common.events.job import (
 from libs.common.loop.machine import Buckets, Machine, Verb
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
+from libs.common.threshold_table import keep_newer
 from services.catchup import arms, habits, outcomes, store
 from services.catchup.policy import ArmVerdict
 from services.catchup.policy_conditions import Power
@@ -112,7 +113,7 @@ class CatchupMachine(Machine):
     def load(self, tx: Tx, buckets: Buckets) -> None:
         """Take hosts, their last successes and their sessions."""
         for data in buckets.get("thresholds", {}).values():
-            store.save_rules(tx, ThresholdRules.model_validate_json(data))
+            keep_newer(tx.db, ThresholdRules.model_validate_json(data))
         for data in buckets.get("hosts", {}).values():
             store.save_record(tx, HostRecord.model_validate_json(data))
         for data in buckets.get("backups", {}).values():
@@ -147,7 +148,7 @@ class CatchupMachine(Machine):
     def on_thresholds(self, tx: Tx, event: HostThresholdsChanged) -> None:
         """Idempotent by `rules.version`. What is put off is looked at again when it ends at the
         latest."""
-        store.save_rules(tx, event.rules)
+        keep_newer(tx.db, event.rules)
 
     def on_hello(self, tx: Tx, event: AgentHello) -> None:
         """A new session: the host is armed again, or for the first time (R11)."""

@@ -17,6 +17,7 @@ from libs.common.events.catchup import (
 )
 from libs.common.loop.tx import Tx
 from libs.common.runs import run_id
+from libs.common.threshold_table import get_rules
 from libs.common.thresholds import Subject, stale_after
 from services.catchup import arms, policy, store
 from services.catchup import policy_conditions as conditions
@@ -104,7 +105,7 @@ class Progress:
         """Say whether the host's power, network or hours put off what it could catch up now."""
         record = host.record
         subject = Subject(record.thresholds, record.tags, record.always_on)
-        stale = stale_after(subject, store.get_rules(tx), self._settings.stale_after)
+        stale = stale_after(subject, get_rules(tx.db), self._settings.stale_after)
         latest = conditions.latest_start(host.deferred_since or tx.now, last_success, stale.value)
         return conditions.find_deferral(
             self._settings.conditions, host.power, _zone_of(host), latest=latest, now=tx.now

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.common.clock import from_micros, to_micros
-from libs.common.events.host import HostRecord, ThresholdRules, read_record, read_rules
+from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
 from services.catchup.policy_conditions import Power
 
@@ -109,20 +109,6 @@ def set_deferred(tx: Tx, host_id: str, since: datetime | None) -> None:
         "UPDATE host SET deferred_since = ? WHERE host_id = ?",
         (None if since is None else to_micros(since), host_id),
     )
-
-
-def get_rules(tx: Tx) -> ThresholdRules:
-    """Return the thresholds of tags and modes; version 0: there never were any."""
-    row = tx.db.execute("SELECT rules FROM threshold_rules").fetchone()
-    return read_rules(row[0]) if row else ThresholdRules()
-
-
-def save_rules(tx: Tx, rules: ThresholdRules) -> None:
-    """Keep them, unless what we have is newer."""
-    if rules.version > get_rules(tx).version:
-        tx.db.execute(
-            "INSERT OR REPLACE INTO threshold_rules VALUES (1, ?)", (rules.model_dump_json(),)
-        )
 
 
 # -- successes and jobs ----------------------------------------------------------------------------

@@ -56,8 +56,8 @@ CHOOSING = (
     Mutant(
         "threshold-older-rules-undo-newer",
         "R5 R6",
-        CONDITIONS,
-        "        if rules.version <= store.get_rules(tx).version:\n            return\n",
+        "libs/common/threshold_table.py",
+        "    if rules.version <= get_rules(db).version:\n        return False\n",
         "",
         f"{OF_THRESHOLDS}::test_the_same_or_older_rules_again_change_nothing",
     ),
