@@ -42,7 +42,7 @@ def alert_table(now: datetime) -> Table:
     columns = (
         Column("STATE", words.alert_state),
         Column("SEVERITY", lambda alert: str(alert["severity"]), keep=3),
-        Column("HOST", lambda alert: alert["host_name"] or "fleet", keep=8, least=12),
+        Column("HOST", _whose, keep=8, least=12),
         Column("SINCE", lambda alert: _ago(alert["raised_at"], now), keep=5),
         Column("MESSAGE", lambda alert: str(alert["message"]), keep=7, least=24),
         Column("KIND", lambda alert: str(alert["kind"]), keep=2, wide=True),
@@ -52,6 +52,12 @@ def alert_table(now: datetime) -> Table:
         Column("ID", lambda alert: short(alert["id"]), keep=8),
     )
     return Table(columns, FIELDS, "Nothing needs you.")
+
+
+def _whose(alert: Row) -> str:
+    """Return the host; of a mass outage the site, or `fleet`."""
+    site = alert["dedup_key"] if alert["host_id"] is None else None
+    return str(site or alert["host_name"] or "fleet")
 
 
 def _ago(text: str | None, now: datetime) -> str:
@@ -65,9 +71,16 @@ def _summary(rows: list[Row]) -> str:
     open_now = sum(alert["state"] == "open" for alert in rows)
     taken = sum(alert["state"] == "acknowledged" for alert in rows)
     count = f"{len(rows)} alert{'' if len(rows) == 1 else 's'}"
-    return f"{count}: {open_now} open, {taken} acknowledged"
+    quiet = sum(alert["state"] == "open" and alert["silenced"] for alert in rows)
+    held = sum(alert["state"] == "open" and alert["held_by"] is not None for alert in rows)
+    more = f", {quiet} silenced" * bool(quiet) + f", {held} held" * bool(held)
+    return f"{count}: {open_now} open{more}, {taken} acknowledged"
 
 
 def _next_step(rows: list[Row]) -> str:
-    first = next((alert for alert in rows if alert["state"] == "open"), None)
+    """Of what is told to somebody: the worst, the newest of those."""
+    loud = [one for one in rows if one["state"] == "open" and not one["silenced"]]
+    told = [one for one in loud if not one["held_by"]] or loud
+    worst = [one for one in told if one["severity"] == "critical"]
+    first = next(iter(worst or told), None)
     return f"dormice alert ack {short(first['id'])}" if first else ""

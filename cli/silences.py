@@ -119,12 +119,12 @@ def silence_table(names: dict[str, str], now: datetime) -> Table:
 
     columns = (
         Column("STATE", lambda silence: Shape.NONE.beside(silence["state"])),
-        Column("WHOM", lambda silence: whom(silence, names), keep=8, least=12),
+        Column("WHOM", lambda silence: whom(silence, names), keep=9, least=20),
         Column("FROM", lambda one: local_clock(datetime.fromisoformat(one["from"]), now), keep=5),
         Column("TO", end, keep=7),
         Column("WEEKLY", lambda silence: _when(silence).rstrip(", ") or "-", keep=3, least=12),
         Column("REASON", lambda silence: str(silence["reason"]), keep=4, least=12),
-        Column("BY", lambda silence: str(silence["created_by"]), keep=2),
+        Column("BY", lambda silence: str(silence["created_by"]), keep=2, wide=True),
         Column("ENDED BY", lambda silence: silence["ended_by"] or "-", keep=1, wide=True),
         Column("ID", lambda silence: short(silence["id"]), keep=8),
     )

@@ -27,7 +27,10 @@ _WHAT = {
     "job_succeeded_with_warnings": "with warnings", "schedules_lost_group": "group removed",
     "host_facts_changed": "host changed", "notification_failed": "not told", "notified": "told",
     "notification_dropped": "not told", "not_notified": "nobody told",
-    "alert_reminded": "told again",
+    "alert_reminded": "told again", "alert_silenced": "silenced", "alert_unsilenced": "told now",
+    "alert_stands": "still so", "outage_goes_on": "goes on", "no_outage": "no outage",
+    "schedule_created": "new schedule", "source_group_created": "new group",
+    "repository_set": "repository",
 }  # fmt: skip
 
 

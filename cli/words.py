@@ -179,8 +179,10 @@ def job_progress(job: Row) -> str:
 
 def alert_state(alert: Row) -> str:
     shape = Shape.NONE if alert["state"] == "resolved" else Shape.ATTENTION
-    return shape.beside("silenced" if alert["silenced"] and alert["state"] == "open"
-                        else alert["state"])  # fmt: skip
+    if alert["state"] != "open":
+        return shape.beside(alert["state"])
+    held = "held" if alert["held_by"] else "open"
+    return shape.beside("silenced" if alert["silenced"] else held)
 
 
 def size(count: float | None) -> str:

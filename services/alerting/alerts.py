@@ -119,7 +119,7 @@ def raise_alert(tx: Tx, finding: Finding) -> Alert:
     tx.emit(AlertRaised(alert=alert))
     _decide(tx, alert, "alert_raised", finding.message, finding.rule, **finding.facts)
     if alert.held_by:
-        text = "its notification is held back: it left together with many others"
+        text = "told with the mass outage that it is part of, not by itself"
         _decide(tx, alert, "alert_held", text, "R5", held_by=alert.held_by)
     if cover is not None:
         _explain_cover(tx, alert, cover)

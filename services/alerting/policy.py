@@ -72,7 +72,7 @@ class OfflineVerdict(Enum):
     DUE = "silent past the floor"
     INTERMITTENT = "intermittent hosts raise none while asleep"
     NEVER_SEEN = "a host that was never seen has no silence to measure"
-    ONLINE = "connected"
+    ONLINE = "it is connected"
     NOT_OBSERVED = "no gateway is listening: such time ages no host"
     TOO_EARLY = "silent, still within the floor"
 
@@ -124,7 +124,7 @@ class StaleVerdict(Enum):
     """Why `stale_schedule` is, or is not, due."""
 
     DUE = "no successful backup within the threshold"
-    ALWAYS_ON = "always-on hosts raise none"
+    ALWAYS_ON = "only intermittent hosts are judged by the age of their backups"
     NO_SCHEDULE = "no schedule is enabled"
     NEVER_BACKED_UP = "never backed up: there is no baseline"
     FRESH = "the last successful backup is young enough"

@@ -115,10 +115,10 @@ def test_r19_a_look_that_changes_nothing_leaves_a_decision_too() -> None:
     rig = alerting()
     assert decided(rig, looked_at(2)) == [
         ("no_alert", "R5", "a host that was never seen has no silence to measure"),
-        ("no_alert", "R6", "always-on hosts raise none"),
+        ("no_alert", "R6", "only intermittent hosts are judged by the age of their backups"),
     ]
     rig.publish(hello())
-    assert decided(rig, looked_at(3))[0] == ("no_alert", "R5", "connected")
+    assert decided(rig, looked_at(3))[0] == ("no_alert", "R5", "it is connected")
     rig.publish(offline(START))
     rig.advance(HOUR)
     assert decided(rig, looked_at(4))[0] == (
