@@ -149,9 +149,9 @@ async def test_a_server_that_closes_in_the_middle(said: bytes, outcome: dict[str
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with pool_for() as pool, server:
+    async with lines_for() as lines, server:
         port = server.sockets[0].getsockname()[1]
-        assert await post(pool, f"http://127.0.0.1:{port}/") == outcome
+        assert await post(lines, f"http://127.0.0.1:{port}/") == outcome
 
 
 async def test_private_addresses_are_refused_on_every_connect(receiver: WebhookReceiver) -> None:
