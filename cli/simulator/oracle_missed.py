@@ -73,8 +73,9 @@ class MissedOracle(Asking):
         return fires[-1] if fires else None
 
     def _is_undisturbed(self, agent: Agent, fire: datetime) -> bool:
-        """Whether nothing was changed since before the fire."""
-        changes = (agent.edited_at, agent.limits_set_at, agent.clock_set_at, agent.mode_set_at)
+        """Whether nothing was changed since before the fire: a hello may bring another zone."""
+        changes = (agent.edited_at, agent.limits_set_at, agent.clock_set_at, agent.mode_set_at,
+                   agent.greeted_at)  # fmt: skip
         return all(at is None or at + AROUND < fire for at in changes)
 
     def _was_there(self, agent: Agent, begin: datetime, end: datetime) -> bool:
