@@ -112,8 +112,8 @@ MUTANTS = (
         "notify-tells-again-after-a-silence",
         "silences R7",
         "services/notify/telling.py",
-        "                verdict = Verdict.TOLD_BEFORE\n",
-        "                pass\n",
+        "            verdict = Verdict.TOLD_BEFORE\n",
+        "            pass\n",
         f"{OF_TELLING}::test_given_up_before_the_silence_not_tried_again_after_it",
     ),
     Mutant(
