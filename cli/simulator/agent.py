@@ -190,15 +190,18 @@ class Agent(Sleeper):
         if self.running is not one:
             return
         status = self.world.job_status()
-        fails = self.fails_until is not None and self.world.elapsed < self.fails_until
-        self._end(one, "failed" if fails else status)
+        self._end(one, "failed" if self._is_repository_full else status)
+
+    @property
+    def _is_repository_full(self) -> bool:
+        return self.fails_until is not None and self.world.elapsed < self.fails_until
 
     def _end(self, one: Done, status: str) -> None:
         self.running = None
         self.calm_since = self.world.now
         one.ended, one.status = self.world.now, status
         self.jobs[one.job_id] = status
-        reason = _reason_of(one.job_id, status)
+        reason = None if self._is_repository_full else _reason_of(one.job_id, status)
         if reason is not None:
             self.world.truth.counts["repository out of reach"] += 1
         self.report(JobFinished(seq=0, job_id=one.job_id, at=self.clock(), **one.names,

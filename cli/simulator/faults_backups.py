@@ -20,9 +20,9 @@ SECONDS_TO_GO_DOWN = 30.0
 
 
 def fail_backups(world: World, random: Random) -> None:
-    """A host's repository is away for days: whatever it runs fails."""
+    """A host's repository is full for days: whatever it runs fails."""
     agent = random.choice(list(world.agents.values()))
-    world.truth.disturb("repository away")
+    world.truth.disturb("repository full")
     agent.fails_until = world.elapsed + DAY * random.uniform(2, 12)
 
 
