@@ -13,6 +13,7 @@ from zlib import crc32
 
 from cli.simulator.calendar import fires_between, next_fire
 from cli.simulator.sleeper import AUTONOMY, Done, Sleeper, Waiting
+from libs.common.job_arguments import EXCLUSIVE
 from libs.common.protocol import (
     Config,
     ConfigApplied,
@@ -143,7 +144,7 @@ class Agent(Sleeper):
             return
         self.waiting.pop(run or "", None)
         self.send(JobAccepted(job_id=job, state="accepted"))
-        self._accept(job, run, frame["source_group_id"], None)
+        self._accept(job, run, frame.get("source_group_id"), None, frame["kind"])
 
     def _run_of(self, frame: dict[str, Any]) -> str | None:
         if not frame.get("schedule_id"):
@@ -158,8 +159,9 @@ class Agent(Sleeper):
             return "stale_config"
         if self.running is not None:
             return "busy"
-        known = any(group.id == frame["source_group_id"] for group in self.config.source_groups)
-        return None if known else "unknown_group"
+        wanted = frame.get("source_group_id")
+        known = any(group.id == wanted for group in self.config.source_groups)
+        return None if known or wanted is None else "unknown_group"
 
     def _on_hold(self, frame: dict[str, Any]) -> None:
         for run, each in self.waiting.items():
@@ -168,10 +170,13 @@ class Agent(Sleeper):
 
     # --- jobs
 
-    def _accept(self, job: str, run: str | None, group: str, alone: Waiting | None) -> None:
+    def _accept(
+        self, job: str, run: str | None, group: str | None, alone: Waiting | None,
+        kind: str = "backup",
+    ) -> None:  # fmt: skip
         self.world.truth.executes(self, job)
         self.jobs[job] = "running"
-        self.running = Done(job, run, group, self.world.now)
+        self.running = Done(job, run, group, self.world.now, kind=kind)
         self.done.append(self.running)
         self.by_job[job] = self.running
         if alone is not None:
@@ -199,6 +204,9 @@ class Agent(Sleeper):
     def _end(self, one: Done, status: str) -> None:
         self.running = None
         self.calm_since = self.world.now
+        if one.kind in EXCLUSIVE:
+            for other in self.world.sharing(self):
+                other.calm_since = self.world.now  # It may have waited for the repository.
         one.ended, one.status = self.world.now, status
         self.jobs[one.job_id] = status
         reason = None if self._is_repository_full else _reason_of(one.job_id, status)

@@ -16,6 +16,7 @@ from cli.simulator.calendar import next_fire
 from cli.simulator.explanations import Explanations
 from cli.simulator.oracle_chances import ChanceOracle
 from cli.simulator.oracle_hands import HandOracle
+from cli.simulator.oracle_jobs import JobOracle
 from cli.simulator.oracle_missed import MissedOracle
 from cli.simulator.oracle_outages import OutageOracle
 from cli.simulator.oracle_silences import SilenceOracle
@@ -43,7 +44,7 @@ class Oracle(Asking):
         self._explanations = Explanations(world)
         self._chances, self._missed = ChanceOracle(world), MissedOracle(world)
         self._silences, self._outages = SilenceOracle(world), OutageOracle(world)
-        self._hands = HandOracle(world)
+        self._hands, self._jobs = HandOracle(world), JobOracle(world)
 
     def is_quiet(self) -> bool:
         world = self._world
@@ -76,6 +77,7 @@ class Oracle(Asking):
         self._missed.judge(record, agent)
         self._judge_catch_up(record, agent)
         self._judge_waiting(agent)
+        self._jobs.judge(agent)
 
     # --- records
 
@@ -200,7 +202,7 @@ class Oracle(Asking):
 
     def _judge_last_success(self, agent: Agent) -> None:
         """R9: the last success of each group is that of the agent."""
-        for group in {one.group for one in agent.done}:
+        for group in {one.group for one in agent.done if one.kind == "backup"}:
             known = agent.last_success(acknowledged=True, group=group)
             newest = agent.last_success(acknowledged=False, group=group)
             row = self._one("jobs", "SELECT last_success_at FROM backup WHERE host_id = ? AND "
@@ -218,7 +220,7 @@ class Oracle(Asking):
 
     def _judge_waiting(self, agent: Agent) -> None:
         """R17: nothing that may go waits for long on a host that is connected and free."""
-        if self._presence(agent) != "online" or agent.running is not None:
+        if self._presence(agent) != "online" or self._is_busy(agent):
             return
         row = self._one(
             "jobs", "SELECT job_id, status, origin FROM job WHERE host_id = ? AND "
@@ -229,6 +231,16 @@ class Oracle(Asking):
         )  # fmt: skip
         self._expect(row is None, f"R17: {agent.name} is free, and {row} waits")
 
+    def _is_busy(self, agent: Agent) -> bool:
+        """Whether it works, or its repository is in use, or wanted, by one that shares it."""
+        others = [one.host_id for one in self._world.sharing(agent) if one is not agent]
+        wanted = self._all("jobs", "SELECT host_id FROM job WHERE locks IS NOT NULL AND "
+                           "status IN ('requested', 'dispatched', 'running')")  # fmt: skip
+        return (
+            any(one.running is not None for one in self._world.sharing(agent))
+            or any(host_id in others for (host_id,) in wanted)
+        )  # fmt: skip
+
     def _micros(self, ago: timedelta) -> int:
         return int((self._world.now - ago).timestamp() * 1_000_000)
 
@@ -237,7 +249,7 @@ class Oracle(Asking):
     def _judge_catch_up(self, record: HostRecord, agent: Agent) -> None:
         """R11-R14: who woke long ago and is overdue for a pair has had a run for it."""
         link = agent.link
-        if record.always_on or link is None or agent.running is not None:
+        if record.always_on or link is None or self._is_busy(agent):
             return
         woke, edited = agent.greeted_at, agent.edited_at
         if woke is None or edited is None or edited > woke or self._presence(agent) != "online":
@@ -265,7 +277,8 @@ class Oracle(Asking):
         asked = self._one("jobs", "SELECT 1 FROM catchup_request WHERE arm_id = ? AND "
                           "schedule_id = ? AND source_group_id = ?",
                           agent.link.session, schedule, group)  # fmt: skip
-        covered = any(one.group == group and one.began > woke for one in agent.done)
+        covered = any(one.group == group and one.kind == "backup" and one.began > woke
+                      for one in agent.done)  # fmt: skip
         self._expect(asked is not None or covered,
                      f"R14: {agent.name} woke overdue for {group} and nobody cared")  # fmt: skip
 

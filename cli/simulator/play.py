@@ -149,11 +149,13 @@ class _Play:
         registry = self.world.registry
         shared = chooser.random() < 0.3
         url = "/repository/shared" if shared else f"/repository/{name}"
+        agent.repository = url
         registry.call("set_repository", url=url, password="x", **host)  # noqa: S106
         for group in ["home", "mail"][: chooser.choice([1, 1, 2])]:
             registry.call(
                 "create_source_group", partial(self._schedule, agent), **host, name=group,
                 includes=[f"/{group}"], retry_max=chooser.choice([0, 2]),
+                retention={"keep_daily": 7},
             )  # fmt: skip
 
     def _schedule(self, agent: Agent, answer: Any) -> None:

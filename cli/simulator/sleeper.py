@@ -38,12 +38,18 @@ class Done:
 
     job_id: str
     run: str | None
-    group: str
+    group: str | None
     began: datetime
     ended: datetime | None = None
     status: str = ""
     acknowledged: bool = False
     names: dict[str, Any] = field(default_factory=dict)
+    kind: str = "backup"
+
+    @property
+    def is_decisive(self) -> bool:
+        """Whether it came to something by itself: it was neither cancelled nor cut off."""
+        return self.status in ("succeeded", "succeeded_with_warnings", "failed")
 
 
 @dataclass(slots=True)
@@ -65,6 +71,7 @@ class Sleeper(ABC):
     name: str
     zone: str
     clock_error: timedelta
+    repository: str = ""
     is_awake: bool = False
     removed: bool = False
     link: Link | None = None
@@ -99,7 +106,7 @@ class Sleeper(ABC):
     _watching: object = None
 
     def last_success(self, *, acknowledged: bool, group: str | None = None) -> datetime | None:
-        """Return the latest end of a good run, of those that were acknowledged, or of all.
+        """Return the latest end of a good backup, of those that were acknowledged, or of all.
 
         The latest by the services' clock: once that was set back, a newer run may have ended
         earlier by it.
@@ -107,7 +114,7 @@ class Sleeper(ABC):
         ends = (
             one.ended
             for one in self.done
-            if one.ended is not None and one.status.startswith("succeeded")
+            if one.kind == "backup" and one.ended and one.status.startswith("succeeded")
             and group in (None, one.group) and (one.acknowledged or not acknowledged)
         )  # fmt: skip
         return max(ends, default=None)

@@ -17,6 +17,7 @@ from cli.simulator import (
     faults_services,
     operators,
     operators_alerts,
+    operators_jobs,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ KINDS: dict[Callable[[World, Random], None], float] = {
     operators_alerts.silence: 2,
     operators_alerts.end_silence: 1,
     operators_alerts.change_tags: 1,
+    operators_jobs.work_on_repository: 2,
     operators.cancel: 1,
     operators.move_zone: 1,
     operators.remove: 0.3,

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from libs.common.job_arguments import EXCLUSIVE
+
 if TYPE_CHECKING:
+    from cli.simulator.agent import Agent
     from cli.simulator.node import Node
     from cli.simulator.oracle_hands import Handled
     from cli.simulator.oracle_outages import Darkness
@@ -176,10 +179,29 @@ class Truth:
             self.world.violated(f"R15: {agent.name} executes two jobs at once")
         self.executed.add(job)
 
-    def sends(self, frame: dict[str, Any]) -> None:
-        """R15 at the server: no run is sent whose success has been acknowledged."""
-        if frame["type"] == "run" and frame["job_id"] in self.succeeded:
+    def sends(self, host_id: str, frame: dict[str, Any]) -> None:
+        """R15 at the server: no run is sent whose success has been acknowledged, and none that
+        locks a repository which another job has locked."""
+        if frame["type"] != "run":
+            return
+        if frame["job_id"] in self.succeeded:
             self.world.violated(f"R15: job {frame['job_id']} is sent after its success")
+        agent = self.world.agents[host_id]
+        holder = next((one for one in self.world.sharing(agent) if self._holds(one, agent)), None)
+        if frame["kind"] in EXCLUSIVE and holder is not None:
+            self.world.violated(f"a {frame['kind']} is sent to {agent.name} while {holder.name} "
+                                "has locked the repository")  # fmt: skip
+
+    def _holds(self, agent: Agent, asked: Agent) -> bool:
+        """Whether an agent other than `asked` does what locks its repository, and all know of it:
+        its reports arrived long ago, and the job was sent to it a while ago."""
+        running, synced, now = agent.running, agent.synced_at, self.world.now
+        if agent is asked or running is None or running.kind not in EXCLUSIVE:
+            return False
+        if agent.link is None or not agent.link.welcomed or synced is None:
+            return False
+        long_there = synced < now - self.world.pace.offline_after
+        return long_there and running.began < now - timedelta(seconds=30)
 
     # --- what must never be
 

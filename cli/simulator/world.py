@@ -263,7 +263,7 @@ class World:
 
     def on_effect(self, node: Node, effect: Effect) -> None:
         if node.name == "jobs":
-            self.truth.sends(effect.payload["frame"])
+            self.truth.sends(effect.payload["host_id"], effect.payload["frame"])
             self.after(self.latency().total_seconds(), lambda: self._command(node, effect))
         else:
             self.after(self.random.uniform(0.01, 2), lambda: self._notify(node, effect))
@@ -295,6 +295,10 @@ class World:
 
     def shell_of(self, link: Link) -> Shell:
         return next(s for s in self.shells if s.settings.gateway_id == link.gateway)
+
+    def sharing(self, agent: Agent) -> list[Agent]:
+        """Return the agents with the same repository, itself among them."""
+        return [one for one in self.agents.values() if one.repository == agent.repository]
 
     def choose_shell(self) -> Shell | None:
         """Return a gateway that listens, as a load balancer would."""

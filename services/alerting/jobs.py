@@ -69,8 +69,8 @@ class Jobs:
         if host is None:
             return
         if event.origin is JobOrigin.MANUAL:
-            tx.decide(host.id, "no_alert", "a manual backup was interrupted: who asked sees it",
-                      rule="R9", job_id=event.job_id)  # fmt: skip
+            text = f"a manual {event.kind} was interrupted: who asked sees it"
+            tx.decide(host.id, "no_alert", text, rule="R9", job_id=event.job_id)
             return
         times = "once" if event.attempt == 1 else f"{event.attempt} times"
         self._fail(tx, host, event, f"was interrupted {times}", last=event.last_attempt)

@@ -17,6 +17,7 @@ from typing import Any, Self
 from libs.common.bus.base import Outgoing
 from libs.common.bus.nats import NatsBus
 from libs.common.clock import SystemClock, VirtualClock
+from libs.common.collector import collect_seldom
 from libs.common.events import registry  # noqa: F401  makes every event known
 from libs.common.events.base import Event, decode, encode
 from libs.common.events.host import Actor
@@ -147,6 +148,7 @@ async def main(url: str, folder: str) -> None:
     password = sys.stdin.readline().strip()
     app = build(settings_in(Path(folder)), NatsBus(url, "notify", password, name="notify"))
     app.service.on_signal("connected", lambda _: print("connected", flush=True))
+    collect_seldom()
     await app.run()
 
 
