@@ -53,12 +53,14 @@ KINDS: dict[Callable[[World, Random], None], float] = {
     operators_alerts.silence: 2,
     operators_alerts.end_silence: 1,
     operators_alerts.change_tags: 1,
-    operators_jobs.work_on_repository: 2,
     operators.cancel: 1,
     operators.move_zone: 1,
     operators.remove: 0.3,
 }
 """How often each happens, relative to the others."""
+
+IF_NAMED: dict[Callable[[World, Random], None], float] = {operators_jobs.work_on_repository: 2}
+"""What happens only in worlds whose plan names it."""
 
 
 class Trouble:
@@ -70,7 +72,10 @@ class Trouble:
     ) -> None:  # fmt: skip
         self._world, self._random, self._limit = world, random, limit
         self._mean = DAY / per_day
-        self._kinds = {kind: n for kind, n in KINDS.items() if not only or kind.__name__ in only}
+        self._kinds = {
+            kind: n for kind, n in (KINDS | IF_NAMED if only else KINDS).items()
+            if not only or kind.__name__ in only
+        }  # fmt: skip
         self.happened: list[str] = []
         self._later()
 
