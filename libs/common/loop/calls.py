@@ -49,7 +49,6 @@ class DecisionsOf(BaseModel):
 
 def list_decisions(tx: Tx, _: Actor, wanted: DecisionsOf) -> list[dict[str, Any]]:
     """Return why things were decided for a host, newest first (R19)."""
-    tx.write_decisions()
     rows = tx.db.execute(
         "SELECT row_id, at, host_id, what, rule, text, facts FROM decision "
         "WHERE host_id = ? AND row_id < ? ORDER BY row_id DESC LIMIT ?",

@@ -124,6 +124,8 @@ class Core:
                 last = messages[-1]
                 step.position = Position(position.log_created_at, last.seq, last.event_id)
                 self._save(step.position)
+            if inputs:
+                tx.write_decisions()  # A call may read them, and what it does may be taken back.
             for work in inputs:
                 self._answer(tx, work, step)
             if deadlines:

@@ -166,7 +166,7 @@ class Tx:
         )
 
     def write_decisions(self) -> None:
-        """Write what was decided so far: for who reads it before the commit."""
+        """Write what was decided so far; never within what may be taken back to a mark before."""
         self.db.executemany(
             "INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES (?, ?, ?, ?, ?, ?)",
             self._decisions,

@@ -29,19 +29,27 @@ ONE_TRANSACTION = (
         "loop-position-in-a-transaction-of-its-own",
         "one-transaction R18",
         CORE,
-        "                self._save(step.position)\n            for work",
+        "                self._save(step.position)\n            if inputs",
         '                self.db.execute("COMMIT")\n'
         "                self._save(step.position)\n"
-        '                self.db.execute("BEGIN IMMEDIATE")\n            for work',
+        '                self.db.execute("BEGIN IMMEDIATE")\n            if inputs',
         f"{OF_CORE}::test_a_fault_at_the_end_of_a_step_takes_all_of_it_back",
     ),
     Mutant(
         "loop-position-not-saved",
         "one-transaction R18",
         CORE,
-        "                self._save(step.position)\n            for work",
-        "            for work",
+        "                self._save(step.position)\n            if inputs",
+        "            if inputs",
         f"{OF_CORE}::test_position_state_and_outbox_are_one_transaction",
+    ),
+    Mutant(
+        "loop-calls-read-no-decision-of-their-step",
+        "R19",
+        CORE,
+        "            if inputs:\n                tx.write_decisions()",
+        "            if False:\n                tx.write_decisions()",
+        f"{OF_CORE}::test_r19_what_the_log_led_to_is_read_by_a_call_and_stays_if_the_call_fails",
     ),
     Mutant(
         "loop-half-applied-message-keeps-its-events",

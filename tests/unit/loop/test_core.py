@@ -12,8 +12,9 @@ from libs.common.bus.base import LogInfo, LogMessage
 from libs.common.errors import BadInput
 from libs.common.events.agent import AgentHello
 from libs.common.events.base import decode, encode
-from libs.common.events.host import Dead
+from libs.common.events.host import SYSTEM, Dead
 from libs.common.events.presence import PresenceOnline
+from libs.common.loop.calls import DecisionsOf, list_decisions
 from libs.common.loop.core import FAILED_AGAIN, Core
 from libs.common.loop.follow import LogVerdict, assess_log
 from libs.common.loop.step import Position, StoreFault
@@ -292,6 +293,22 @@ def test_inputs_are_decided_one_by_one(core: Core) -> None:
     assert step.answers[2] == 3
     assert len(emitted(step)) == 1
     assert step.answer_rows[0] > 0 == step.answer_rows[1] == step.answer_rows[2]
+
+
+def test_r19_what_the_log_led_to_is_read_by_a_call_and_stays_if_the_call_fails(core: Core) -> None:
+    core.machine.handlers = {AgentHello: lambda tx, event: tx.decide(event.host_id, "seen", "")}
+
+    def read_and_fail(tx: Tx) -> None:
+        read(tx)
+        raise BadInput("no")
+
+    def read(tx: Tx) -> list[str]:
+        asked = DecisionsOf(host_id="h")
+        return [one["what"] for one in list_decisions(tx, SYSTEM, asked)]
+
+    step = core.step([message(1)], [read_and_fail, read], now=NOW)
+    assert step.answers[1] == ["seen"]
+    assert count(core, "decision") == 1
 
 
 def test_an_outcome_of_a_dropped_effect_is_ignored(core: Core) -> None:
