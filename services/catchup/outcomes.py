@@ -17,7 +17,7 @@ from libs.common.events.job import (
 )
 from libs.common.loop.tx import Tx
 from services.catchup import arms, habits, policy, store
-from services.catchup.arms import ArmState, PairState, Run
+from services.catchup.arms import Arm, ArmState, PairState, Run
 from services.catchup.policy import ArmVerdict
 from services.catchup.policy_conditions import next_reach
 from services.catchup.progress import admit_soon, look_at, look_soon
@@ -91,13 +91,9 @@ class Ends:
 
     def _put_off(self, tx: Tx, run: Run) -> None:
         """Nobody answered for the repository: its slot is free, and the arm asks again later."""
-        arms.delete_run(tx, run.host_id)
-        admit_soon(tx)
-        arm = arms.find_arm(tx, run.host_id)
+        arm = _leave(tx, run, PairState.LISTED)
         if arm is None:
             return
-        if arm.arm_id == run.arm_id:
-            arms.set_pair(tx, run.host_id, run, PairState.LISTED)
         first, cap = self._settings.catchup_retry, self._settings.catchup_retry_cap
         pause = next_reach(arm.put_off + 1, first=first, cap=cap)
         arms.put_off(tx, arm, tx.time + pause, run.repository_id)
@@ -130,26 +126,27 @@ def _is_of_host(tx: Tx, event: JobEvent) -> bool:
 
 
 def _close_run(tx: Tx, run: Run, *, succeeded: bool) -> None:
-    """A request ended: free its slot, and go on with the arm that asked for it."""
+    """A request ended: free its slot, and go on with the host's arm."""
+    arm = _leave(tx, run, PairState.SUCCEEDED if succeeded else PairState.ENDED)
+    if arm is not None:
+        look_soon(tx, arm)
+
+
+def _leave(tx: Tx, run: Run, state: PairState) -> Arm | None:
+    """Free a run's slot; return the host's arm. In the list that asked for the run its pair is
+    `state` from now on."""
     arms.delete_run(tx, run.host_id)
     admit_soon(tx)
     arm = arms.find_arm(tx, run.host_id)
-    if arm is None:
-        return
-    if arm.arm_id == run.arm_id:
-        state = PairState.SUCCEEDED if succeeded else PairState.ENDED
+    if arm is not None and arm.arm_id == run.arm_id:
         arms.set_pair(tx, run.host_id, run, state)
-    look_soon(tx, arm)
+    return arm
 
 
 def _return_run(tx: Tx, run: Run, *, text: str) -> None:
     """A request could not be delivered: the rest of the list waits for the next hello (R16)."""
-    arms.delete_run(tx, run.host_id)
-    admit_soon(tx)
     tx.decide(run.host_id, "catchup_send_failed", text, rule="R16", arm_id=run.arm_id)
-    arm = arms.find_arm(tx, run.host_id)
-    if arm is None or arm.arm_id != run.arm_id:
-        return
-    arms.set_pair(tx, run.host_id, run, PairState.LISTED)
-    arms.set_state(tx, run.host_id, ArmState.WAITING, ArmVerdict.SEND_FAILED.name)
-    look_soon(tx, arm)
+    arm = _leave(tx, run, PairState.LISTED)
+    if arm is not None and arm.arm_id == run.arm_id:
+        arms.set_state(tx, run.host_id, ArmState.WAITING, ArmVerdict.SEND_FAILED.name)
+        look_soon(tx, arm)
