@@ -10,7 +10,8 @@ from enum import StrEnum
 from libs.common.clock import from_micros, to_micros
 from libs.common.loop.tx import Tx
 from services.catchup.policy import ArmVerdict, Pair, Queued, Slots
-from services.catchup.policy_queue import Place, learn
+from services.catchup.policy_queue import Place
+from services.catchup.policy_usual import OF_FLEET, learn
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -235,5 +236,5 @@ def usual_run(tx: Tx) -> timedelta | None:
 
 def note_run(tx: Tx, took: timedelta) -> None:
     """Learn from a run that ended well."""
-    usual = learn(usual_run(tx), took)
+    usual = learn(usual_run(tx), took, OF_FLEET)
     tx.db.execute("INSERT OR REPLACE INTO usual_run VALUES (1, ?)", (usual // MICROSECOND,))

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from libs.common.clock import from_micros, to_micros
 from libs.common.loop.tx import Tx
-from services.catchup.policy_fit import Habit, learn, learn_cut
+from services.catchup.policy_fit import Habit, learn_cut
+from services.catchup.policy_usual import OF_HOST, learn
 
 MICROSECOND = timedelta(microseconds=1)
 USUAL = 2
@@ -30,7 +31,7 @@ def end_stay(tx: Tx, host_id: str, at: datetime, *, shortest: timedelta) -> None
         return
     stay = at - from_micros(row[0])
     if stay >= shortest:
-        usual = learn(_usual_stay(tx, host_id, seen=1), stay)
+        usual = learn(_usual_stay(tx, host_id, seen=1), stay, OF_HOST)
         tx.db.execute(
             "UPDATE host SET usual_stay = ?, stays = stays + 1 WHERE host_id = ?",
             (usual // MICROSECOND, host_id),
@@ -39,7 +40,8 @@ def end_stay(tx: Tx, host_id: str, at: datetime, *, shortest: timedelta) -> None
 
 def note_run(tx: Tx, host_id: str, group_id: str, took: timedelta) -> None:
     """A backup of the group succeeded."""
-    _save_run(tx, host_id, group_id, learn(_runs(tx, host_id).get(group_id), took))
+    usual = learn(_runs(tx, host_id).get(group_id), took, OF_HOST)
+    _save_run(tx, host_id, group_id, usual)
 
 
 def note_cut(tx: Tx, host_id: str, group_id: str) -> None:

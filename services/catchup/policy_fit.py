@@ -13,9 +13,6 @@ from datetime import timedelta
 
 from services.catchup.policy import Pair
 
-WEIGHT = 0.5
-"""How much one more stay or run changes what is usual: habits change with the season."""
-
 
 @dataclass(frozen=True, slots=True)
 class Habit:
@@ -26,11 +23,6 @@ class Habit:
 
     stay: timedelta | None
     runs: Mapping[str, timedelta]
-
-
-def learn(usual: timedelta | None, took: timedelta) -> timedelta:
-    """Return what is usual, now that it was `took` once more."""
-    return took if usual is None else usual + (took - usual) * WEIGHT
 
 
 def learn_cut(usual: timedelta | None, stay: timedelta) -> timedelta:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-WEIGHT = 0.1
-"""How much one more run changes what a run usually takes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -15,11 +12,6 @@ class Place:
 
     fleet: int
     repository: int
-
-
-def learn(usual: timedelta | None, took: timedelta) -> timedelta:
-    """Return what a run usually takes, now that one more `took` so long."""
-    return took if usual is None else usual + (took - usual) * WEIGHT
 
 
 def estimate_wait(

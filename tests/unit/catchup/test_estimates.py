@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from libs.common.events.catchup import CatchupRequested
-from services.catchup.policy_queue import Place, estimate_wait, learn
+from services.catchup.policy_queue import Place, estimate_wait
+from services.catchup.policy_usual import OF_FLEET, learn
 from tests.unit.catchup.test_queue import fleet_of
 from tests.unit.catchup.world import SETTLE, dispatched, finished
 
@@ -35,8 +36,8 @@ def test_nothing_is_guessed() -> None:
 
 
 def test_the_usual_run_is_learned_slowly() -> None:
-    assert learn(None, 10 * MINUTE) == 10 * MINUTE
-    assert learn(10 * MINUTE, 20 * MINUTE) == 11 * MINUTE
+    assert learn(None, 10 * MINUTE, OF_FLEET) == 10 * MINUTE
+    assert learn(10 * MINUTE, 20 * MINUTE, OF_FLEET) == 11 * MINUTE
 
 
 def test_a_queued_host_says_when_it_starts() -> None:

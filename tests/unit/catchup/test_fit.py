@@ -13,7 +13,8 @@ from libs.common.events.job import JobFinished
 from libs.common.testing.rig import Rig
 from services.catchup.habits import get_habit
 from services.catchup.policy import Pair
-from services.catchup.policy_fit import Habit, fits, learn, learn_cut, order_by_fit
+from services.catchup.policy_fit import Habit, fits, learn_cut, order_by_fit
+from services.catchup.policy_usual import OF_HOST, learn
 from tests.unit.catchup.world import (
     DAILY,
     SETTLE,
@@ -62,8 +63,8 @@ def test_order(pairs: list[Pair], stay: timedelta | None, order: list[Pair]) -> 
 
 
 def test_what_is_usual_follows_half_way() -> None:
-    assert learn(None, HOUR) == HOUR
-    assert learn(HOUR, 2 * HOUR) == 1.5 * HOUR
+    assert learn(None, HOUR, OF_HOST) == HOUR
+    assert learn(HOUR, 2 * HOUR, OF_HOST) == 1.5 * HOUR
     assert learn_cut(None, MINUTE) == learn_cut(MINUTE / 2, MINUTE) == MINUTE
     assert learn_cut(HOUR, MINUTE) == HOUR
 
