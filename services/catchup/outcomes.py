@@ -83,7 +83,7 @@ class Ends:
             _close_run(tx, run, succeeded=succeeded)
             return
         if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
-            if not policy.is_put_off(event):
+            if not (isinstance(event, JobFinished) and event.is_put_off):
                 _expect_next_attempt(tx, run)
             elif is_news:  # An earlier attempt of the same arm may be told again.
                 self._put_off(tx, run)

@@ -20,7 +20,6 @@ from libs.common import cron
 from libs.common.events.catchup import SkipReason
 from libs.common.events.host import CatchUp, HostRecord, Schedule, SourceGroup
 from libs.common.events.job import SUCCESSES, JobEvent, JobFinished
-from libs.common.protocol import FailureReason
 from services.catchup.policy_conditions import Cause
 
 
@@ -217,14 +216,6 @@ def next_admitted(queue: Iterable[Queued], slots: Slots) -> Queued | None:
         if slots.by_repository.get(queued.repository_id, 0) < slots.repository_cap:
             return queued
     return None
-
-
-def is_put_off(event: JobEvent) -> bool:
-    """Say whether a run came to nothing since nobody answered for its repository, and jobs leaves
-    it to the catch-up to ask again."""
-    if not isinstance(event, JobFinished) or event.last_attempt:
-        return False
-    return event.reason == FailureReason.REPOSITORY_UNREACHABLE
 
 
 def ends_request(event: JobEvent, *, arm_id: str, run_id: str) -> bool:

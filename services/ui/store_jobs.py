@@ -14,7 +14,6 @@ from typing import Any
 from libs.common.clock import to_micros
 from libs.common.events.job import SUCCESSES, JobEvent, JobFinished, JobStatus
 from libs.common.loop.tx import Tx
-from libs.common.protocol import FailureReason
 from services.ui.reads.columns import to_json
 from services.ui.reads.paging import row
 
@@ -72,17 +71,12 @@ def finish(tx: Tx, event: JobFinished) -> bool:
         finished_at=to_micros(event.finished_at), exit_code=event.exit_code, error=event.error,
         stats=to_json(event.stats), reason=event.reason, percent=None, seconds_left=None,
     )  # fmt: skip
-    if event.kind == "backup" and event.source_group_id is not None and not _is_put_off(event):
+    if event.kind == "backup" and event.source_group_id is not None and not event.is_put_off:
         save_run(
             tx, event.host_id, event.source_group_id, event.job_id, event.status.value,
             to_micros(event.finished_at),
         )  # fmt: skip
     return True
-
-
-def _is_put_off(event: JobFinished) -> bool:
-    """Say whether a catch-up was put off, so that its group's last result stands."""
-    return not event.last_attempt and event.reason == FailureReason.REPOSITORY_UNREACHABLE
 
 
 def take_answer(tx: Tx, job_id: str, answer: Mapping[str, Any] | None) -> None:

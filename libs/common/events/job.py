@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import AwareDatetime
 
 from libs.common.events.base import HostEvent
+from libs.common.protocol import FailureReason
 
 
 class JobKind(StrEnum):
@@ -125,6 +126,13 @@ class JobFinished(JobEvent):
     exit_code: int | None = None
     error: str | None = None
     stats: dict[str, Any] | None = None
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether nobody answered for the repository, and it is left to the catch-up that asked for
+        the run to ask again."""
+        unreachable = self.reason == FailureReason.REPOSITORY_UNREACHABLE
+        return unreachable and self.arm_id is not None and not self.last_attempt
 
 
 class JobInterrupted(JobEvent):

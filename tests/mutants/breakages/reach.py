@@ -23,7 +23,7 @@ MUTANTS = (
         "a-put-off-run-keeps-its-slot",
         "R13",
         OUTCOMES,
-        "            if not policy.is_put_off(event):\n",
+        "            if not (isinstance(event, JobFinished) and event.is_put_off):\n",
         "            if True:\n",
         f"{OF_CATCHUP}::test_it_holds_no_slot_meanwhile_and_queues_like_any_other",
     ),
