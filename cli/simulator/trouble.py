@@ -56,11 +56,9 @@ KINDS: dict[Callable[[World, Random], None], float] = {
     operators.cancel: 1,
     operators.move_zone: 1,
     operators.remove: 0.3,
+    operators_jobs.work_on_repository: 2,
 }
 """How often each happens, relative to the others."""
-
-IF_NAMED: dict[Callable[[World, Random], None], float] = {operators_jobs.work_on_repository: 2}
-"""What happens only in worlds whose plan names it."""
 
 
 class Trouble:
@@ -73,8 +71,7 @@ class Trouble:
         self._world, self._random, self._limit = world, random, limit
         self._mean = DAY / per_day
         self._kinds = {
-            kind: n for kind, n in (KINDS | IF_NAMED if only else KINDS).items()
-            if not only or kind.__name__ in only
+            kind: n for kind, n in KINDS.items() if not only or kind.__name__ in only
         }  # fmt: skip
         self.happened: list[str] = []
         self._later()

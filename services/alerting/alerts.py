@@ -98,7 +98,7 @@ def raise_alert(tx: Tx, finding: Finding) -> Alert:
     known = store.find_open(tx, finding.host_id, finding.kind, finding.dedup_key)
     if known is not None:
         return _see_again(tx, known, finding)
-    cover = coverage.find_cover(tx, finding)
+    cover = coverage.find_cover_of_new(tx, finding)
     alert = Alert(
         id=tx.new_id(),
         host_id=finding.host_id,

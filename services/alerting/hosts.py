@@ -13,7 +13,7 @@ from libs.common.events.host import (
 )
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
-from services.alerting import alerts, chances, missed, outage, silences, store, store_missed
+from services.alerting import alerts, chances, coverage, missed, outage, store, store_missed
 from services.alerting import store_alerts as rows
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
@@ -52,7 +52,7 @@ class Hosts:
             return
         _end_failures_of_gone_groups(tx, before, after)
         if before.tags != after.tags:
-            tx.schedule(silences.DEADLINE, after.id, tx.now)
+            tx.schedule(coverage.DEADLINE, after.id, tx.now)
         if self._conditions.expected(tx, before) == self._conditions.expected(tx, after):
             return
         if before.always_on != after.always_on:
@@ -77,7 +77,7 @@ class Hosts:
         outage.on_left(tx, event.host_id)
         for alert in rows.list_open(tx, event.host_id):
             alerts.resolve(tx, alert, ResolveReason.HOST_REMOVED)
-        for kind in (OFFLINE, STALE, UNTOLD, silences.DEADLINE):
+        for kind in (OFFLINE, STALE, UNTOLD, coverage.DEADLINE):
             tx.unschedule(kind, event.host_id)
         chances.on_removed(tx, event.host_id)
         missed.on_removed(tx, event.host_id)
@@ -154,7 +154,9 @@ class Hosts:
         if host is None or host.session != event.session or host.synced_session == event.session:
             return
         gate = watch_store.get_gate(tx).number
-        store.save_host(tx, replace(host, synced_session=event.session, synced_gate=gate))
+        store.save_host(
+            tx, replace(host, synced_session=event.session, synced_gate=gate, synced_at=tx.time)
+        )
         if host.synced_gate < gate and not host.always_on:
             tx.schedule(STALE, host.id, tx.now)
             chances.on_synced(tx, host.id)

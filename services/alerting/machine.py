@@ -53,6 +53,7 @@ from libs.common.loop.tx import Tx
 from services.alerting import (
     alerts,
     chances,
+    coverage,
     follow,
     missed,
     outage,
@@ -86,7 +87,7 @@ class AlertingMachine(Machine):
         super().__init__()
         judge = ChanceJudge(settings)
         self._conditions = conditions = Conditions(settings, judge, MissedJudge(settings))
-        watchers = Watchers(settings, self._on_period)
+        self._watchers = watchers = Watchers(settings, self._on_period)
         hosts = Hosts(settings, conditions, watchers)
         jobs = Jobs(conditions)
         self.handlers = {
@@ -114,14 +115,17 @@ class AlertingMachine(Machine):
             AlertUnsilenced: follow.on_silenced,
             Audit: silences.on_audit,
         }
-        self.deadlines = {
+        judged = {
             OFFLINE: conditions.on_offline_due,
             STALE: conditions.on_stale_due,
             NOT_SUCCEEDING: judge.on_due,
             MISSED: conditions.missed.on_due,
+        }
+        self.deadlines = {
+            **{kind: watchers.when_all_are_heard(kind, on_due) for kind, on_due in judged.items()},
             UNTOLD: jobs.on_untold_due,
             outage.DEADLINE: outage.on_due,
-            silences.DEADLINE: silences.on_due,
+            coverage.DEADLINE: silences.on_due,
         }
         self.verbs = {**Requests(conditions).verbs, **silence_requests.VERBS}
         self.live = {"dormice-live.beat.*": watchers.on_beat}
@@ -145,7 +149,7 @@ class AlertingMachine(Machine):
             _take_session(tx, json.loads(data))
         for data in buckets.get("backups", {}).values():
             _take_backup(tx, json.loads(data))
-        tx.schedule(silences.DEADLINE, silences.ALL, tx.now)
+        tx.schedule(coverage.DEADLINE, coverage.ALL, tx.now)
         for host in store.list_hosts(tx):
             chances.on_expected(tx, host)
             has_alerts = bool(rows.list_open(tx, host.id))
@@ -160,6 +164,7 @@ class AlertingMachine(Machine):
 
     def on_connected(self, tx: Tx) -> None:
         self._conditions.on_thresholds(tx)
+        self._watchers.on_connected(tx)
 
     def republish(self, tx: Tx) -> None:
         for alert in rows.list_open(tx):

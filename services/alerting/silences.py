@@ -14,14 +14,10 @@ from libs.common.clock import to_rfc3339
 from libs.common.events.alert import Alert
 from libs.common.events.host import Actor, Audit
 from libs.common.loop.tx import Tx
-from services.alerting import alerts, coverage, policy_silence
+from services.alerting import alerts, coverage
 from services.alerting import store_alerts as rows
 from services.alerting import store_silences as store
 from services.alerting.store_silences import SilenceRecord
-
-DEADLINE = "silence"
-ALL = "all"
-"""The key of the deadline at which a silence begins or ends; others are of one host."""
 
 CREATED, ENDED = "silence.created", "silence.ended"
 
@@ -46,7 +42,7 @@ def end(tx: Tx, actor: Actor, silence: SilenceRecord) -> SilenceRecord:
 
 def on_due(tx: Tx, key: str, _: datetime) -> None:
     """A silence began or ended (`ALL`), or the tags of host `key` changed."""
-    if key == ALL:
+    if key == coverage.ALL:
         look_at_all(tx)
     else:
         _look(tx, rows.list_open(tx, key))
@@ -55,16 +51,7 @@ def on_due(tx: Tx, key: str, _: datetime) -> None:
 def look_at_all(tx: Tx) -> None:
     """Judge every open alert anew, and look again when that can change."""
     _look(tx, rows.list_open(tx))
-    expect_change(tx)
-
-
-def expect_change(tx: Tx) -> None:
-    """Look again when the next silence begins or ends."""
-    at = policy_silence.next_change(store.list_current(tx), tx.now)
-    if at is None:
-        tx.unschedule(DEADLINE, ALL)
-    else:
-        tx.schedule(DEADLINE, ALL, at)
+    coverage.expect_change(tx, store.list_current(tx))
 
 
 def _look(tx: Tx, found: list[Alert]) -> None:
@@ -83,7 +70,7 @@ def on_audit(tx: Tx, event: Audit) -> None:
     known = store.find_silence(tx, silence.id)
     if known is None or (known.ended_at is None and silence.ended_at is not None):
         store.save_silence(tx, silence)
-        tx.schedule(DEADLINE, ALL, tx.now)
+        tx.schedule(coverage.DEADLINE, coverage.ALL, tx.now)
 
 
 def _audit(

@@ -26,7 +26,7 @@ _COLUMNS = (
     "host_id", "name", "always_on", "removed", "record_version", "offline_seconds",
     "stale_seconds", "has_schedule", "group_names", "status", "session", "connection", "gateway",
     "last_seen", "offline_at", "offline_reason", "last_success_at", "synced_session", "synced_gate",
-    "tags", "missed_seconds",
+    "tags", "missed_seconds", "synced_at",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM host"  # noqa: S608  our own names
 _PUT = (
@@ -60,6 +60,7 @@ class Host:
     synced_gate: int = 0
     tags: tuple[str, ...] = ()
     missed_seconds: int | None = None
+    synced_at: datetime | None = None
 
     @property
     def is_away(self) -> bool:
@@ -105,7 +106,7 @@ def _host(row: tuple[Any, ...]) -> Host:
     value = dict(zip(_COLUMNS, row, strict=True))
     for name in ("always_on", "removed", "has_schedule"):
         value[name] = bool(value[name])
-    for name in ("last_seen", "offline_at", "last_success_at"):
+    for name in ("last_seen", "offline_at", "last_success_at", "synced_at"):
         value[name] = None if value[name] is None else from_micros(value[name])
     reason = value["offline_reason"]
     value["offline_reason"] = None if reason is None else OfflineReason(reason)
@@ -129,7 +130,7 @@ def save_host(tx: Tx, host: Host) -> None:
             json.dumps(dict(host.group_names)), host.status, host.session, host.connection,
             host.gateway, _micros(host.last_seen), _micros(host.offline_at), host.offline_reason,
             _micros(host.last_success_at), host.synced_session, host.synced_gate,
-            json.dumps(host.tags), host.missed_seconds,
+            json.dumps(host.tags), host.missed_seconds, _micros(host.synced_at),
         ),
     )  # fmt: skip
 

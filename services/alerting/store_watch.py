@@ -19,13 +19,17 @@ class GatewayState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway as last heard of; `lost_at` is its last loss, however long ago."""
+    """A gateway as last heard of; `lost_at` is its last loss, however long ago.
+
+    `is_awaited`: it has not been heard since we were cut off ourselves.
+    """
 
     name: str
     since: datetime
     state: GatewayState
     heard_at: datetime
     lost_at: datetime | None = None
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,15 @@ def find_gateway(tx: Tx, name: str) -> Gateway | None:
     if row is None:
         return None
     return Gateway(
-        row[0], from_micros(row[1]), GatewayState(row[2]), from_micros(row[3]), _moment(row[4])
-    )
+        row[0], from_micros(row[1]), GatewayState(row[2]), from_micros(row[3]), _moment(row[4]),
+        row[5] is not None,
+    )  # fmt: skip
 
 
 def save_gateway(tx: Tx, gateway: Gateway) -> None:
+    """Keep what was just heard of it: it is awaited no more."""
     tx.db.execute(
-        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?, NULL)",
         (
             gateway.name, to_micros(gateway.since), gateway.state, to_micros(gateway.heard_at),
             _micros(gateway.lost_at),
@@ -75,6 +81,19 @@ def find_others_since(tx: Tx, name: str) -> datetime | None:
         "SELECT min(since) FROM gateway WHERE state = 'listening' AND gateway != ?", (name,)
     ).fetchone()
     return _moment(since)
+
+
+def await_gateways(tx: Tx, until: datetime) -> None:
+    """Every gateway that is thought to listen must be heard first, or be given up at `until`."""
+    tx.db.execute(
+        "UPDATE gateway SET awaited_until = ? WHERE state = 'listening'", (to_micros(until),)
+    )
+
+
+def is_any_awaited(tx: Tx) -> bool:
+    """Say whether a gateway that is thought to listen has still to be heard."""
+    query = "SELECT 1 FROM gateway WHERE state = 'listening' AND awaited_until > ?"
+    return tx.db.execute(query, (to_micros(tx.now),)).fetchone() is not None
 
 
 def forget_gateways(tx: Tx) -> None:
@@ -104,12 +123,14 @@ def get_gate(tx: Tx) -> Gate:
 
 
 def begin_period(tx: Tx, at: datetime, *, long_blackout: bool) -> None:
-    """Somebody listens since `at`; after a long blackout the gate goes up."""
+    """Somebody listens since `at`; a long blackout raises the gate for who was not heard yet."""
     gate = get_gate(tx)
     watch = replace(gate.watch, period_start=at, dark_from=None)
     if long_blackout:
         gate = replace(gate, number=gate.number + 1)
         watch = replace(watch, gate_since=at)
+        tx.db.execute("UPDATE host SET synced_gate = ? WHERE synced_at >= ?",
+                      (gate.number, to_micros(at)))  # fmt: skip
     _save(tx, replace(gate, watch=watch))
 
 

@@ -1,7 +1,9 @@
 """The part of alerting's machine that knows whether anyone listens.
 
 One unbroken period of at least one listening gateway is what silence is measured in (R10); a long
-time without any raises the gate that staleness waits behind (R6).
+time without any raises the gate that staleness waits behind (R6). After we were cut off ourselves,
+nothing is judged before each gateway that listened was heard, or is lost: until then nobody knows
+whether it covers the time between.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from libs.common.events.agent import GatewayListening, GatewayLost, GatewayStopped
+from libs.common.loop.machine import OnDeadline
 from libs.common.loop.tx import Tx
 from services.alerting import policy
 from services.alerting import store_watch as store
@@ -24,6 +27,8 @@ from services.alerting.store_watch import Gateway, GatewayState
 
 log = structlog.get_logger()
 GATEWAY_GRACE = timedelta(seconds=30)
+LOOK_AGAIN = timedelta(seconds=5)
+"""A beat's interval: a gateway that lives is heard within it."""
 
 
 class Beat(BaseModel):
@@ -45,6 +50,28 @@ class Watchers:
         """`on_period` is called when a new period of listening has begun."""
         self._settings = settings
         self._on_period = on_period
+
+    @property
+    def _lost_after(self) -> timedelta:
+        return self._settings.offline_after + GATEWAY_GRACE
+
+    def on_connected(self, tx: Tx) -> None:
+        """We may have been cut off for long: await all who listened until presence has judged them.
+
+        It may be back later than we are; if it stays away, we go on without.
+        """
+        store.await_gateways(tx, tx.now + 2 * self._lost_after)
+
+    def when_all_are_heard(self, kind: str, judge: OnDeadline) -> OnDeadline:
+        """Return the handler of deadline `kind` that judges once no gateway is awaited."""
+
+        def on_due(tx: Tx, key: str, due_at: datetime) -> None:
+            if store.is_any_awaited(tx):
+                tx.schedule(kind, key, tx.now + LOOK_AGAIN)
+            else:
+                judge(tx, key, due_at)
+
+        return on_due
 
     def on_listening(self, tx: Tx, event: GatewayListening) -> None:
         """Idempotent by `since`: only a later one than known begins anything."""
@@ -115,9 +142,9 @@ class Watchers:
         was_listening = known.state is GatewayState.LISTENING
         store.save_gateway(tx, replace(known, state=GatewayState.LOST) if ends else known)
         if ends and was_listening:
-            silent_for = self._settings.offline_after + GATEWAY_GRACE
+            gone_from = max(event.heard_at or lost_at - self._lost_after, known.heard_at)
             others_since = store.find_others_since(tx, event.gateway)
-            self._was_gone(tx, lost_at - silent_for, None, others_since)
+            self._was_gone(tx, gone_from, None, others_since)
 
     def on_heard(self, tx: Tx, gateway: str) -> None:
         """A gateway said something in the log: it listens, whatever was thought of it."""
@@ -136,11 +163,11 @@ class Watchers:
             log.warning("beat_not_understood", gateway=str(data.get("gateway"))[:64])
             return
         known = store.find_gateway(tx, beat.gateway)
-        if known is None:
+        if known is None or known.since < beat.since:  # It may come before its `listening`.
             self.on_listening(tx, GatewayListening(gateway=beat.gateway, since=beat.since))
         elif known.state is GatewayState.LISTENING and self._is_news(tx, known):
             store.save_gateway(tx, replace(known, heard_at=tx.now))
 
     def _is_news(self, tx: Tx, known: Gateway) -> bool:
         """A beat every 5 s need not be written each time to date a blackout of 90 s."""
-        return abs(tx.now - known.heard_at) >= self._settings.offline_after / 9
+        return known.is_awaited or abs(tx.now - known.heard_at) >= self._settings.offline_after / 9

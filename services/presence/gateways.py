@@ -102,7 +102,7 @@ class Gateways:
             log.warning("beat_not_understood", gateway=str(data.get("gateway"))[:64])
             return
         known = timeline.find_gateway(tx, beat.gateway)
-        if known is None or known.since == EPOCH:
+        if known is None or known.since < beat.since:  # It may come before its `listening`.
             self.on_listening(tx, GatewayListening(gateway=beat.gateway, since=beat.since))
         known = timeline.find_gateway(tx, beat.gateway)
         if known is not None and known.state is GatewayState.LISTENING:
@@ -157,7 +157,9 @@ class Gateways:
 
     def _lose(self, tx: Tx, gateway: Gateway, at: datetime) -> None:
         """Publish the loss. Hosts change when their `agent.offline` is read back from the log."""
-        event = GatewayLost(gateway=gateway.name, at=at, since=gateway.since)
+        event = GatewayLost(
+            gateway=gateway.name, at=at, since=gateway.since, heard_at=gateway.heard_at
+        )
         self.on_lost(tx, event)
         tx.emit(event)
         hosts = store.list_online_at(tx, gateway.name)

@@ -183,8 +183,12 @@ class GatewayStopped(GatewayEvent):
 
 
 class GatewayLost(GatewayEvent):
-    """Presence heard nothing of a gateway for OFFLINE_AFTER + 30 s. `at` is when that ran out."""
+    """Presence heard nothing of a gateway for OFFLINE_AFTER + 30 s. `at` is when that ran out.
+
+    `heard_at` is its last sign of life, which may be older: presence may have been away itself.
+    """
 
     type: ClassVar[str] = "dormice.gateway.lost.v1"
     at: AwareDatetime
     since: AwareDatetime
+    heard_at: AwareDatetime | None = None

@@ -118,6 +118,32 @@ SILENCE = (
         "            pass\n",
         "unit/alerting/test_r10_listening.py::test_r10_an_interruption_without_a_word_begins_a_new_period",
     ),
+    Mutant(
+        "alerting-first-gateway-speaks-for-all",
+        "R10",
+        "services/alerting/watch.py",
+        "            if store.is_any_awaited(tx):\n",
+        "            if False:\n",
+        "unit/alerting/test_r10_listening.py::test_r10_the_first_gateway_to_return_does_not_speak_for_the_other",
+    ),
+    Mutant(
+        "alerting-lost-gateway-covers-time-in-which-nobody-heard-it",
+        "R10",
+        "services/alerting/watch.py",
+        "max(event.heard_at or lost_at - self._lost_after, known.heard_at)",
+        "max(lost_at - self._lost_after, known.heard_at)",
+        "unit/alerting/test_r10_listening.py::"
+        "test_r10_a_gateway_that_does_not_return_covers_no_time_in_which_nobody_heard_it",
+    ),
+    Mutant(
+        "alerting-awaits-reports-that-are-here",
+        "R6",
+        "services/alerting/store_watch.py",
+        '"UPDATE host SET synced_gate = ? WHERE synced_at >= ?"',
+        '"UPDATE host SET synced_gate = ? WHERE synced_at > ? AND 0"',
+        "unit/alerting/test_r10_listening.py::"
+        "test_r6_who_was_heard_before_the_blackout_is_known_is_not_awaited_after_it",
+    ),
 )
 
 STALENESS = (

@@ -13,6 +13,15 @@ OF_TELLING = "unit/notify/test_silences.py"
 
 MUTANTS = (
     Mutant(
+        "silences-forget-a-begin-that-the-clock-repeats",
+        "R7",
+        "services/alerting/coverage.py",
+        "    if current:\n        expect_change(tx, current)\n",
+        "",
+        "unit/alerting/test_silences.py::"
+        "test_a_silence_covers_what_is_raised_in_time_that_the_clock_repeats",
+    ),
+    Mutant(
         "silence-still-covers-at-its-end",
         "silences",
         POLICY,
@@ -63,7 +72,7 @@ MUTANTS = (
     Mutant(
         "silence-ends-and-nobody-looks",
         "silences deadlines",
-        "services/alerting/silences.py",
+        "services/alerting/coverage.py",
         "        tx.schedule(DEADLINE, ALL, at)\n",
         "        pass\n",
         f"{OF_SILENCES}::test_raised_while_silenced_and_told_at_the_end",
@@ -72,7 +81,7 @@ MUTANTS = (
         "silence-is-not-looked-at-when-an-alert-is-raised",
         "silences",
         ALERTS,
-        "    cover = coverage.find_cover(tx, finding)\n",
+        "    cover = coverage.find_cover_of_new(tx, finding)\n",
         "    cover = None\n",
         f"{OF_SILENCES}::test_raised_while_silenced_and_told_at_the_end",
     ),
@@ -80,7 +89,7 @@ MUTANTS = (
         "silence-follows-no-tags",
         "silences",
         HOSTS,
-        "            tx.schedule(silences.DEADLINE, after.id, tx.now)\n",
+        "            tx.schedule(coverage.DEADLINE, after.id, tx.now)\n",
         "            pass\n",
         f"{OF_SILENCES}::test_by_tag_and_the_tags_change",
     ),
@@ -88,7 +97,7 @@ MUTANTS = (
         "silence-is-lost-in-a-rebuild",
         "silences R19",
         "services/alerting/silences.py",
-        "        store.save_silence(tx, silence)\n        tx.schedule(DEADLINE, ALL, tx.now)\n",
+        "        store.save_silence(tx, silence)\n        tx.schedule(coverage.DEADLINE, coverage.ALL, tx.now)\n",
         "        pass\n",
         f"{OF_SILENCES}::test_r19_a_rebuild_knows_the_same_silences_and_what_they_cover",
     ),

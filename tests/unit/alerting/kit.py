@@ -24,6 +24,7 @@ from services.alerting.settings import AlertingSettings
 from tests.unit.presence.kit import (
     DAY,
     HOUR,
+    LOST_AFTER,
     MINUTE,
     OFFLINE_AFTER,
     SECOND,
@@ -37,8 +38,8 @@ from tests.unit.presence.kit import (
 )
 
 __all__ = [
-    "DAY", "HOUR", "MINUTE", "OFFLINE_AFTER", "SECOND", "START", "beat", "enrolled", "hello",
-    "listening", "offline", "record", "stopped",
+    "DAY", "HOUR", "LOST_AFTER", "MINUTE", "OFFLINE_AFTER", "SECOND", "START", "beat", "enrolled",
+    "hello", "listening", "offline", "record", "stopped",
 ]  # fmt: skip
 
 FLOOR = 15 * MINUTE
@@ -82,8 +83,10 @@ def synced(host_id: str = "h1", session: str = "s1") -> AgentSynced:
     return AgentSynced(host_id=host_id, session=session)
 
 
-def lost(at: datetime, since: datetime = START, gateway: str = "gw-1") -> GatewayLost:
-    return GatewayLost(gateway=gateway, at=at, since=since)
+def lost(
+    at: datetime, since: datetime = START, gateway: str = "gw-1", heard_at: datetime | None = None
+) -> GatewayLost:
+    return GatewayLost(gateway=gateway, at=at, since=since, heard_at=heard_at)
 
 
 def finished(

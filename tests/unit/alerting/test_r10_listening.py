@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from libs.common.clock import TICK
 from libs.common.events.agent import OfflineReason
+from libs.common.testing.rig import Rig
+from services.alerting.watch import LOOK_AGAIN
 from tests.unit.alerting.kit import (
     DAY,
     FLOOR,
     HOUR,
+    LOST_AFTER,
     MINUTE,
     SECOND,
+    STALE_AFTER,
     START,
     advance_to,
     alerting,
+    beat,
     hello,
     listening,
     lost,
@@ -22,7 +29,9 @@ from tests.unit.alerting.kit import (
     open_kinds,
     raised,
     silent_server,
+    sleeping_laptop,
     stopped,
+    synced,
 )
 
 
@@ -85,8 +94,7 @@ def test_r10_the_bus_was_away_for_all_gateways(order) -> None:
     rig = silent_server()
     rig.publish(listening(START, "gw-2"))
     for gateway in order:
-        rig.live("alerting", f"dormice-live.beat.{gateway}",
-                 {"gateway": gateway, "since": START.isoformat()})  # fmt: skip
+        beat(rig, gateway=gateway)
     rig.clock.set(START + HOUR)
     again = rig.now - SECOND
     first, second = order
@@ -95,6 +103,77 @@ def test_r10_the_bus_was_away_for_all_gateways(order) -> None:
     assert raised(rig) == []
     rig.advance(TICK)
     assert len(raised(rig)) == 1
+
+
+def blacked_out(rig: Rig, until: datetime = START + HOUR) -> datetime:
+    """We were cut off `until` now, when gw-1 begins to listen anew; gw-2 is still to be heard."""
+    rig.clock.set(until)
+    rig.input("alerting", rig.cores["alerting"].machine.on_connected)
+    again = rig.now
+    rig.publish(listening(again))
+    return again
+
+
+def test_r10_the_first_gateway_to_return_does_not_speak_for_the_other() -> None:
+    rig = silent_server()
+    rig.publish(listening(START, "gw-2"))
+    again = blacked_out(rig)
+    rig.advance(30 * SECOND)
+    assert raised(rig) == []
+    rig.publish(listening(rig.now, "gw-2"))
+    advance_to(rig, again + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_gateway_that_does_not_return_covers_no_time_in_which_nobody_heard_it() -> None:
+    rig = silent_server()
+    rig.publish(listening(START, "gw-2"))
+    again = blacked_out(rig)
+    rig.advance(LOST_AFTER)
+    rig.publish(lost(rig.now, gateway="gw-2", heard_at=START + MINUTE))
+    advance_to(rig, again + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_gateway_that_was_there_all_the_time_covers_it() -> None:
+    """We were cut off, and gw-1 was restarted; nothing is judged before gw-2 is heard."""
+    rig = silent_server()
+    rig.publish(listening(START, "gw-2"))
+    blacked_out(rig)
+    rig.advance(MINUTE)
+    assert raised(rig) == []
+    beat(rig, gateway="gw-2")
+    rig.advance(LOOK_AGAIN)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_gateway_is_not_awaited_for_ever() -> None:
+    """Presence, which would tell that it is lost, may be away."""
+    rig = silent_server()
+    rig.publish(listening(START, "gw-2"))
+    blacked_out(rig)
+    rig.advance(2 * LOST_AFTER - TICK)
+    assert raised(rig) == []
+    rig.advance(LOOK_AGAIN)
+    assert len(raised(rig)) == 1
+
+
+def test_r6_who_was_heard_before_the_blackout_is_known_is_not_awaited_after_it() -> None:
+    """Only gw-2 tells that nobody listened; by then the laptop's reports had come through gw-1."""
+    rig = sleeping_laptop()
+    rig.publish(listening(START, "gw-2"))
+    blacked_out(rig, until=START + STALE_AFTER - HOUR)
+    rig.publish(hello(session="s2", connection=2), synced(session="s2"))
+    rig.advance(MINUTE)
+    rig.publish(listening(rig.now, "gw-2"))
+    advance_to(rig, START + STALE_AFTER - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert open_kinds(rig) == ["stale_schedule"]
 
 
 def test_r10_a_gateway_whose_clock_is_ahead_begins_its_period_now() -> None:

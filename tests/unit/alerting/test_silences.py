@@ -99,6 +99,18 @@ def test_a_silence_that_begins_later_covers_from_its_begin_on() -> None:
     assert is_silenced(rig) == [False]
 
 
+def test_a_silence_covers_what_is_raised_in_time_that_the_clock_repeats() -> None:
+    rig = silent_server()
+    begins = rig.now + 2 * MINUTE
+    silence(rig, host_id="h1", **{"from": to_rfc3339(begins), "to": to_rfc3339(begins + HOUR)})
+    advance_to(rig, begins + MINUTE)  # It was noticed that it has begun.
+    rig.clock.set(begins - MINUTE)
+    rig.publish(failed(rig.now))
+    assert is_silenced(rig) == [False]
+    advance_to(rig, begins)
+    assert is_silenced(rig) == [True]
+
+
 def test_while_another_silence_covers_it_nothing_changes() -> None:
     rig = silent_server()
     rig.advance(HOUR)

@@ -14,6 +14,7 @@ from libs.common.loop.core import Core
 from libs.common.testing.rig import Rig
 from services.alerting.machine import AlertingMachine
 from services.alerting.settings import AlertingSettings
+from services.alerting.watch import LOOK_AGAIN
 from tests.unit.alerting.kit import (
     DAY,
     FLOOR,
@@ -22,6 +23,7 @@ from tests.unit.alerting.kit import (
     OFFLINE_AFTER,
     STALE_AFTER,
     START,
+    advance_to,
     beat,
     enrolled,
     failed,
@@ -240,11 +242,22 @@ def test_r6_a_log_that_is_lost_is_as_long_a_blackout_as_nobody_listened(
     assert open_kinds(rig) == found
 
 
-def test_r10_a_beat_that_cannot_be_read_is_ignored_and_a_known_one_teaches_nothing() -> None:
+def test_r10_a_beat_that_cannot_be_read_is_ignored() -> None:
     rig = silent_server()
     rig.live("alerting", "dormice-live.beat.gw-1", {"gateway": "gw-1"})
-    beat(rig, since=START + MINUTE)  # Its `listening` is on the way in the log.
     rig.advance(FLOOR - OFFLINE_AFTER)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_beat_that_is_faster_than_its_listening_tells_of_the_same_break() -> None:
+    rig = silent_server()
+    again = rig.now + 5 * MINUTE
+    advance_to(rig, again)
+    beat(rig, since=again)
+    rig.publish(listening(again))
+    advance_to(rig, again + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
     assert len(raised(rig)) == 1
 
 
@@ -260,6 +273,8 @@ def restarted(rig: Rig, **settings) -> None:
     machine = AlertingMachine(AlertingSettings.load(**settings))
     rig.cores["alerting"] = Core(machine, rig.db)
     rig.input("alerting", machine.on_connected)
+    beat(rig)
+    rig.advance(LOOK_AGAIN)
 
 
 def test_r5_r6_other_thresholds_after_a_restart_hold_at_once() -> None:
