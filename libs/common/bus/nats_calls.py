@@ -11,7 +11,8 @@ from nats.aio.msg import Msg
 
 from libs.common.bus.base import BusAway, CallHandler, LiveHandler, NoResponder, PublishRefused
 from libs.common.bus.nats_api import status_of
-from libs.common.bus.nats_link import Link, MessageHandler
+from libs.common.bus.nats_client import MessageHandler
+from libs.common.bus.nats_link import Link
 
 log = structlog.get_logger()
 

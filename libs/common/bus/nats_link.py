@@ -28,7 +28,7 @@ from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
 from libs.common.bus.base import BusAway, PublishRefused
-from libs.common.bus.nats_client import QuickClient
+from libs.common.bus.nats_client import MessageHandler, QuickClient, Sink
 from libs.common.bus.nats_replies import Replies
 from libs.common.ids import new_id
 
@@ -37,8 +37,6 @@ log = structlog.get_logger()
 ANSWER_TIMEOUT = timedelta(seconds=5)
 RETRY_SECONDS = 0.25
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"')
-
-MessageHandler = Callable[[Msg], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +54,6 @@ class LinkSettings:
     def label(self) -> str:
         """The user's name, wherever it was given; it is the prefix of everything that is ours."""
         return self.user or urlparse(self.url).username or self.name
-
-
-class _Sink(asyncio.Future[Msg]):
-    """Looks like the future of nats-py's old-style requests, which gets its message synchronously.
-
-    It is never resolved: each message is given to the handler instead.
-    """
-
-    def __init__(self, handler: MessageHandler) -> None:
-        super().__init__()
-        self._handler = handler
-
-    def set_result(self, message: Msg, /) -> None:
-        try:
-            self._handler(message)
-        except Exception:  # Otherwise it would end the client's read loop.
-            log.exception("bus_handler_failed", subject=message.subject)
 
 
 @dataclass(eq=False, slots=True)
@@ -314,7 +295,7 @@ class Link:
 
     async def _subscribe_on(self, client: QuickClient, registration: Registration) -> None:
         registration.current = await client.subscribe(
-            registration.subject, queue=registration.queue, future=_Sink(registration.handler)
+            registration.subject, queue=registration.queue, future=Sink(registration.handler)
         )
 
     def watch(self, went_down: Callable[[], None]) -> None:
