@@ -6,7 +6,7 @@ A host moves by two facts of the log only: a newer hello, and the end of its liv
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -100,18 +100,21 @@ class PresenceMachine(Machine):
     # -- start ------------------------------------------------------------------------------------
 
     def load(self, tx: Tx, buckets: Buckets) -> None:
-        found = buckets.get("hosts", {}).values()
-        records = (HostRecord.model_validate_json(data) for data in found)
-        known = store.list_ids(tx)
-        while batch := list(islice(records, HOSTS_AT_ONCE)):
-            new = [one for one in batch if one.id not in known and not one.removed]
-            store.add_hosts(tx, new)
-            timeline.begin_all(tx, new, Status.NEVER_SEEN, "enrolled")
-            for record in batch:
-                if record.id in known or record.removed:
-                    self._take_record(tx, record)
+        found, known = iter(buckets.get("hosts", {}).values()), store.list_ids(tx)
+        while batch := list(islice(found, HOSTS_AT_ONCE)):
+            self._take_records(tx, batch, known)
         for data in buckets.get(SESSIONS, {}).values():
             self._take_session(tx, json.loads(data))
+
+    def _take_records(self, tx: Tx, found: Sequence[bytes], known: Container[str]) -> None:
+        briefs = [store.read_brief(data) for data in found]
+        new = [one for one in briefs if one.id not in known and not one.removed]
+        store.add_hosts(tx, new)
+        enrolled = ((one.id, datetime.fromisoformat(one.enrolled_at)) for one in new)
+        timeline.begin_all(tx, enrolled, Status.NEVER_SEEN, "enrolled")
+        for brief, data in zip(briefs, found, strict=True):
+            if brief.id in known or brief.removed:
+                self._take_record(tx, HostRecord.model_validate_json(data))
 
     def _take_session(self, tx: Tx, value: Mapping[str, Any]) -> None:
         """Take a value of our own bucket, if our file has lost it; none of a removed host stays."""
@@ -166,7 +169,8 @@ class PresenceMachine(Machine):
         told: dict[str, Any] = {"name": record.name, "always_on": record.always_on,
                 "record_version": record.version}  # fmt: skip
         if host is None:
-            timeline.begin_all(tx, [record], Status.NEVER_SEEN, "enrolled")
+            enrolled = (record.id, record.enrolled_at)
+            timeline.begin_all(tx, [enrolled], Status.NEVER_SEEN, "enrolled")
             host = Host(record.id, **told)
         else:
             host = replace(host, **told)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from libs.common.clock import from_micros, to_micros
-from libs.common.events.host import HostRecord
 from libs.common.loop.tx import Tx
 from services.presence.policy import Gap, Gateway, GatewayState, Interval
 
@@ -16,9 +15,9 @@ KEEP_TIMELINE = timedelta(days=90)
 _BEGIN = "INSERT INTO interval (host_id, started_at, state, cause) VALUES (?, ?, ?, ?)"
 
 
-def begin_all(tx: Tx, records: Sequence[HostRecord], state: str, cause: str) -> None:
-    """Begin the timelines of hosts that have none, at their enrolment."""
-    rows = ((one.id, to_micros(one.enrolled_at), state, cause) for one in records)
+def begin_all(tx: Tx, enrolled: Iterable[tuple[str, datetime]], state: str, cause: str) -> None:
+    """Begin the timelines of hosts that have none, each at its own moment."""
+    rows = [(host_id, to_micros(at), state, cause) for host_id, at in enrolled]
     tx.db.executemany(_BEGIN, rows)
 
 
