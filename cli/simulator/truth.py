@@ -152,12 +152,17 @@ class Truth:
             if self.restless_until is not None:
                 self.restless_until += by  # What goes on lasts as long as before.
             self.disturb("clock set ahead", by + timedelta(minutes=5))
-        if abs(by) <= self.world.pace.offline_after / 2 or not self.listening:
-            return
-        self.listening.clear()
-        self.dark_since = self.world.now
-        if self.period_start is not None:
-            self.periods.append((self.period_start, self.world.now))
+        if abs(by) > self.world.pace.offline_after / 2 and self.listening:
+            self.listening.clear()
+            self.dark_since = self.world.now
+            if self.period_start is not None:
+                self.periods.append((self.period_start, self.world.now))
+        if by < timedelta():
+            self._forget_time_that_comes_again(self.world.now + by)
+
+    def _forget_time_that_comes_again(self, after: datetime) -> None:
+        """Who was heard in it the first time was not silent in it the second time."""
+        self.periods = [(min(a, after), min(b, after)) for a, b in self.periods]
 
     def longest_silence(self, left: datetime, judged_after: datetime) -> timedelta:
         """Return how long somebody who left was silent within one unbroken period, at the most.
