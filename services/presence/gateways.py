@@ -53,22 +53,30 @@ class Gateways:
         if known is not None and event.since <= known.since:
             return
         self._end_gap(tx, known, event)
-        heard_at = min(event.since, tx.now)
         timeline.save_gateway(
-            tx, Gateway(event.gateway, event.since, GatewayState.LISTENING, heard_at)
-        )
+            tx,
+            Gateway(
+                event.gateway, event.since, GatewayState.LISTENING,
+                heard_at=min(event.since, tx.now),
+                listened_until=known.last_listened if known else None,
+            ),
+        )  # fmt: skip
         self._look_later(tx, event.gateway)
 
     def _end_gap(self, tx: Tx, known: Gateway | None, event: GatewayListening) -> None:
         """Somebody listens again: date what nobody observed until then."""
-        if timeline.is_other_listening(tx, event.gateway):
-            return
         start = timeline.find_open_gap(tx)
         timeline.drop_open_gap(tx)
         if start is None and known is not None and known.state is GatewayState.LISTENING:
             start = known.heard_at  # It was interrupted without a word.
-        if start and policy.is_worth_a_gap(start, event.since, self._settings.offline_after):
-            timeline.save_gap(tx, start, event.since)
+        if start is not None:
+            self._keep_gap(tx, event.gateway, start, event.since)
+
+    def _keep_gap(self, tx: Tx, gateway: str, since: datetime, until: datetime | None) -> None:
+        others = timeline.list_others_listening(tx, gateway)
+        gap = policy.unobserved(since, until, others, self._settings.offline_after)
+        if gap is not None:
+            timeline.save_gap(tx, gap.start, gap.end)
             timeline.drop_old_gaps(tx, tx.now - timeline.KEEP_TIMELINE)
 
     def on_stopped(self, tx: Tx, event: GatewayStopped) -> None:
@@ -86,13 +94,12 @@ class Gateways:
         if known is None or known.since != event.since or known.state is GatewayState.LOST:
             return
         lost = replace(known, state=GatewayState.LOST, ended_at=event.at)
-        self._end_listening(tx, lost, gap_from=known.heard_at)
+        self._end_listening(tx, lost, gap_from=event.heard_at or known.heard_at)
 
     def _end_listening(self, tx: Tx, ended: Gateway, *, gap_from: datetime) -> None:
         timeline.save_gateway(tx, ended)
-        alone = not timeline.is_other_listening(tx, ended.name)
-        if alone and timeline.find_open_gap(tx) is None:
-            timeline.save_gap(tx, gap_from, None)
+        if timeline.find_open_gap(tx) is None:
+            self._keep_gap(tx, ended.name, gap_from, None)
 
     def on_beat(self, tx: Tx, _: str, data: dict[str, Any]) -> None:
         """A gateway lives. One that our new file does not know is listening, as it says."""

@@ -70,13 +70,21 @@ class GatewayState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway as last heard of. `heard_at` is its last sign of life, `ended_at` when it ended."""
+    """A gateway as last heard of. `heard_at` is its last sign of life, `ended_at` when it ended,
+    `listened_until` the end of its period before `since`."""
 
     name: str
     since: datetime
     state: GatewayState
     heard_at: datetime
     ended_at: datetime | None = None
+    listened_until: datetime | None = None
+
+    @property
+    def last_listened(self) -> datetime:
+        """Until when it listened, as far as is known."""
+        stopped = self.state is GatewayState.STOPPED
+        return self.ended_at if stopped and self.ended_at else self.heard_at
 
 
 class GatewayVerdict(Enum):
@@ -123,6 +131,22 @@ class Gap:
 
     start: datetime
     end: datetime | None
+
+
+def unobserved(
+    since: datetime, until: datetime | None, others: Sequence[Gateway], offline_after: timedelta
+) -> Gap | None:
+    """Return when nobody listened while one gateway did not, `since` it was last heard, `until` it
+    was again (None: it still is not); None if `others` that listen now cover it.
+
+    The first of several to return from a blackout cannot tell: the last to be heard can.
+    """
+    starts = [since, *(other.listened_until for other in others if other.listened_until)]
+    ends = [*(other.since for other in others), *([until] if until else ())]
+    start, end = max(starts), min(ends, default=None)
+    if end is not None and not is_worth_a_gap(start, end, offline_after):
+        return None
+    return Gap(start, end)
 
 
 def is_worth_a_gap(start: datetime, end: datetime, offline_after: timedelta) -> bool:

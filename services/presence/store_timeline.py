@@ -66,23 +66,25 @@ def find_gateway(tx: Tx, name: str) -> Gateway | None:
     return _gateway(row) if row else None
 
 
-def _gateway(row: tuple[str, int, str, int, int | None]) -> Gateway:
-    name, since, state, heard_at, ended_at = row
+def _gateway(row: tuple[str, int, str, int, int | None, int | None]) -> Gateway:
+    name, since, state, heard_at, ended_at, listened_until = row
     return Gateway(
         name,
         from_micros(since),
         GatewayState(state),
         from_micros(heard_at),
         from_micros(ended_at) if ended_at else None,
+        from_micros(listened_until) if listened_until else None,
     )
 
 
 def save_gateway(tx: Tx, gateway: Gateway) -> None:
     tx.db.execute(
-        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?, ?)",
         (
             gateway.name, to_micros(gateway.since), gateway.state, to_micros(gateway.heard_at),
             to_micros(gateway.ended_at) if gateway.ended_at else None,
+            to_micros(gateway.listened_until) if gateway.listened_until else None,
         ),
     )  # fmt: skip
 
@@ -91,13 +93,10 @@ def list_gateways(tx: Tx) -> list[Gateway]:
     return [_gateway(row) for row in tx.db.execute("SELECT * FROM gateway ORDER BY gateway")]
 
 
-def is_other_listening(tx: Tx, name: str) -> bool:
-    """Say whether a gateway other than `name` is listening."""
-    return bool(
-        tx.db.execute(
-            "SELECT 1 FROM gateway WHERE state = 'listening' AND gateway != ?", (name,)
-        ).fetchone()
-    )
+def list_others_listening(tx: Tx, name: str) -> list[Gateway]:
+    """Return the gateways other than `name` that are listening."""
+    query = "SELECT * FROM gateway WHERE state = 'listening' AND gateway != ?"
+    return [_gateway(row) for row in tx.db.execute(query, (name,)).fetchall()]
 
 
 def find_open_gap(tx: Tx) -> datetime | None:

@@ -12,6 +12,22 @@ OF_GATEWAYS = "unit/presence/test_gateways.py"
 
 MUTANTS = (
     Mutant(
+        "presence-first-gateway-hides-the-blackout",
+        "R10",
+        POLICY,
+        "    ends = [*(other.since for other in others), *([until] if until else ())]\n",
+        "    if others:\n        return None\n    ends = [until] if until else []\n",
+        "unit/presence/test_timeline.py::test_r10_two_gateways_were_away_and_one_returned_first",
+    ),
+    Mutant(
+        "presence-takes-a-restart-for-a-blackout",
+        "R10",
+        POLICY,
+        "    starts = [since, *(other.listened_until for other in others if other.listened_until)]\n",
+        "    starts = [since]\n",
+        "unit/presence/test_timeline.py::test_r10_another_gateway_was_restarted_meanwhile",
+    ),
+    Mutant(
         "host-intermittent-by-default",
         "R1",
         "libs/common/events/host.py",

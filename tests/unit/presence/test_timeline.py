@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from libs.common.errors import HostNotFound
-from libs.common.events.agent import OfflineReason
-from libs.common.testing.rig import START
+from libs.common.events.agent import GatewayLost, OfflineReason
+from libs.common.testing.rig import START, Rig
 from tests.unit.presence.kit import (
     HOUR,
+    LOST_AFTER,
     MINUTE,
     SECOND,
     beat,
@@ -51,6 +52,59 @@ def test_r10_a_gateway_that_crashed_without_a_word() -> None:
     rig.publish(listening(rig.now))
     assert states(rig) == [("online", "not_observed"), ("not_observed", "observed_again"),
                            ("online", None)]  # fmt: skip
+
+
+def two_gateways_away() -> Rig:
+    """Return presence that last heard of two gateways 1 min after START, of gw-1 again at 70."""
+    rig = online(presence())
+    rig.publish(listening(START, "gw-2"))
+    rig.advance(MINUTE)
+    beat(rig, "h1")
+    beat(rig, gateway="gw-2")
+    rig.clock.set(START + 70 * MINUTE)
+    rig.input("presence", rig.cores["presence"].machine.on_connected)
+    rig.publish(listening(rig.now), hello(session="s2", connection=2))
+    beat(rig, "h1", since=rig.now)
+    assert states(rig) == [("online", None)]  # It may be that gw-2 was there.
+    return rig
+
+
+def gap(rig: Rig) -> tuple[str, str]:
+    before, unobserved, after = rig.ask("timeline", host_id="h1")
+    assert [one["state"] for one in (before, unobserved, after)] == [
+        "online", "not_observed", "online"
+    ]  # fmt: skip
+    return unobserved["from"], unobserved["to"]
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_r10_two_gateways_were_away_and_one_returned_first(returns) -> None:
+    rig = two_gateways_away()
+    if returns:
+        rig.advance(MINUTE)
+        rig.publish(listening(rig.now, "gw-2"))
+    else:
+        beat_for(rig, LOST_AFTER, "h1")
+        assert len(rig.of(GatewayLost)) == 1
+    assert gap(rig) == ("2026-06-15T09:01:00Z", "2026-06-15T10:10:00Z")
+
+
+def test_r10_another_gateway_was_restarted_meanwhile() -> None:
+    """gw-2 crashed; gw-1 listened all the time, but for a moment."""
+    rig = online(presence())
+    rig.publish(listening(START, "gw-2"))
+    beat_for(rig, LOST_AFTER - 10 * SECOND, "h1")
+    rig.publish(listening(rig.now))
+    rig.publish(listening(rig.now, "gw-2"))
+    assert states(rig) == [("online", None)]
+
+
+def test_r10_the_other_gateway_was_there_all_the_time() -> None:
+    rig = two_gateways_away()
+    beat(rig, gateway="gw-2")
+    rig.advance(MINUTE)
+    rig.publish(stopped(rig.now, "gw-2"))
+    assert states(rig) == [("online", None)]
 
 
 def test_r10_one_of_two_gateways_still_sees() -> None:
