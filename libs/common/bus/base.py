@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from libs.common.errors import DormiceError
 
@@ -60,9 +60,11 @@ class LogInfo:
     last_seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogMessage:
-    """One stored event as it lies in the log. `event_id` is its Nats-Msg-Id header, if any."""
+class LogMessage(NamedTuple):
+    """One stored event as it lies in the log. `event_id` is its Nats-Msg-Id header, if any.
+
+    (A tuple takes a third of the time to make, and every service makes one of every event.)
+    """
 
     seq: int
     subject: str

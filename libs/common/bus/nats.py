@@ -86,7 +86,7 @@ class NatsBus:
         status = status_of(message)
         if status == "503":
             raise BusAway("The log cannot be read directly on this bus.")
-        return None if status else (message.headers or {}).get(MESSAGE_ID, "")
+        return None if status else message.headers.get(MESSAGE_ID, "")
 
     async def open_reader(self, from_seq: int) -> NatsReader:
         reader = NatsReader(self._link, max(from_seq, 1))

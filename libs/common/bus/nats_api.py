@@ -7,11 +7,10 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
-
-from nats.aio.msg import Msg
+from typing import Any, Protocol
 
 from libs.common.bus.base import BATCH, BusAway, LogInfo, LogMissing, PublishRefused
+from libs.common.bus.nats_client import Message
 from libs.common.bus.nats_link import ANSWER_TIMEOUT, Link
 from libs.common.bus.nats_replies import Replies
 from libs.common.ids import new_id
@@ -26,7 +25,12 @@ _STREAM_NOT_FOUND = 10059
 _LOAD_TRIES = 3
 
 
-def status_of(message: Msg) -> str:
+class _WithHeaders(Protocol):
+    @property
+    def headers(self) -> dict[str, str] | None: ...
+
+
+def status_of(message: _WithHeaders) -> str:
     """Return the status line of a message from the server itself, or ''."""
     return (message.headers or {}).get("Status", "")
 
@@ -144,7 +148,7 @@ async def _load_once(link: Link, stream: str) -> dict[str, bytes]:
     found = _Found(keys.removesuffix(">"))
     pulls: list[Replies] = []
 
-    def take(message: Msg) -> None:
+    def take(message: Message) -> None:
         delivered = is_delivery(message.reply)
         if delivered:
             found.take(message)
@@ -188,11 +192,10 @@ class _Found:
         self._is_whole = True
         self._values: dict[str, bytes | None] = {}
 
-    def take(self, message: Msg) -> None:
+    def take(self, message: Message) -> None:
         self.count += 1
         self._is_whole &= sequences(message.reply)[1] == self.count
-        headers = message.headers or {}
-        gone = "KV-Operation" in headers or "Nats-Marker-Reason" in headers
+        gone = message.header("KV-Operation") or message.header("Nats-Marker-Reason")
         key = message.subject.removeprefix(self._prefix)
         self._values[key] = None if gone else message.data
 

@@ -7,11 +7,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 import structlog
-from nats.aio.msg import Msg
 
 from libs.common.bus.base import BusAway, CallHandler, LiveHandler, NoResponder, PublishRefused
 from libs.common.bus.nats_api import status_of
-from libs.common.bus.nats_client import MessageHandler
+from libs.common.bus.nats_client import Message, MessageHandler
 from libs.common.bus.nats_link import Link
 
 log = structlog.get_logger()
@@ -41,7 +40,7 @@ class Calls:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def listen(self, subject: str, handler: LiveHandler) -> None:
-        def take(message: Msg) -> None:
+        def take(message: Message) -> None:
             if message.reply.startswith("$JS."):
                 self.refused += 1  # A consumer's deliver subject, pointed at us.
             else:
@@ -50,7 +49,7 @@ class Calls:
         await self._subscribe(subject, take)
 
     async def serve(self, subject: str, handler: CallHandler) -> None:
-        def take(message: Msg) -> None:
+        def take(message: Message) -> None:
             if not message.reply.startswith("_INBOX_"):
                 self.refused += 1
                 log.warning("call_refused", subject=message.subject, reply=message.reply)
@@ -69,7 +68,7 @@ class Calls:
         with suppress(BusAway):
             await self._link.barrier()
 
-    async def _answer(self, message: Msg, handler: CallHandler) -> None:
+    async def _answer(self, message: Message, handler: CallHandler) -> None:
         async with self._slots:
             try:
                 answer = await handler(message.subject, message.data)

@@ -22,13 +22,12 @@ from typing import Any
 from urllib.parse import urlparse
 
 import structlog
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
 from libs.common.bus.base import BusAway, PublishRefused
-from libs.common.bus.nats_client import MessageHandler, QuickClient, Sink
+from libs.common.bus.nats_client import Message, MessageHandler, QuickClient, Sink
 from libs.common.bus.nats_replies import Replies
 from libs.common.ids import new_id
 
@@ -240,14 +239,14 @@ class Link:
         for token in tokens:
             self._waiting.pop(token, None)
 
-    def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Message) -> None:
         replies = self._waiting.pop(message.subject, None)
         if replies is not None:
             replies.take(message)
 
     async def request(
         self, subject: str, data: bytes = b"", timeout: timedelta = ANSWER_TIMEOUT
-    ) -> Msg:
+    ) -> Message:
         """Send and return the one answer, whatever its status.
 
         Raises:

@@ -14,6 +14,7 @@ from nats.errors import ProtocolError
 
 _CRLF = b"\r\n"
 _END = len(_CRLF)
+_MESSAGES = (b"MSG ", b"HMSG ")
 
 Pending = Awaitable[None]
 """What must be waited for before more is read."""
@@ -69,28 +70,22 @@ class QuickParser:
             if line_end < 0:
                 self._enough = len(raw) - at + 1
                 break
-            words = raw[at:line_end].split()
-            if words and words[0] in (b"MSG", b"HMSG"):
-                end = line_end + _END + _size(words)
+            line, body = raw[at:line_end], line_end + _END
+            if line.startswith(_MESSAGES):
+                sid, subject, reply, headers, size = _announced(line)
+                end = body + size
                 if len(raw) < end + _END:
                     self._enough = end + _END - at
                     break
-                pending = self._message(words, raw[line_end + _END : end])
+                head = raw[body : body + headers] if headers else None
+                data = raw[body + headers : end]
+                pending = self._receiver.deliver(sid, subject, reply, data, head)
                 at = end + _END
             else:
-                pending = self._control(raw[at:line_end])
-                at = line_end + _END
+                pending = self._control(line)
+                at = body
         del self._buffer[:at]
         return pending
-
-    def _message(self, words: list[bytes], body: bytes) -> Pending | None:
-        """`MSG subject sid [reply] bytes`, or `HMSG subject sid [reply] header-bytes bytes`."""
-        with_headers = len(words[0]) == len(b"HMSG")
-        reply = words[3] if len(words) == 5 + with_headers else b""
-        if not with_headers:
-            return self._receiver.deliver(int(words[2]), words[1], reply, body, None)
-        size = int(words[-2])
-        return self._receiver.deliver(int(words[2]), words[1], reply, body[size:], body[:size])
 
     def _control(self, line: bytes) -> Pending | None:
         verb, _, rest = line.partition(b" ")
@@ -108,9 +103,16 @@ class QuickParser:
         raise ProtocolError("nats: unknown protocol")
 
 
-def _size(words: list[bytes]) -> int:
-    """Return how long the message is. Raises: ProtocolError."""
-    least = 4 if words[0] == b"MSG" else 5
-    if not (least <= len(words) <= least + 1 and words[-1].isdigit()):  # One more with a reply.
+def _announced(line: bytes) -> tuple[int, bytes, bytes, int, int]:
+    """Return sid, subject, reply (or nothing), bytes of headers, bytes of all.
+
+    It is `MSG subject sid [reply] bytes`, or `HMSG subject sid [reply] header-bytes bytes`.
+
+    Raises: ProtocolError, ValueError.
+    """
+    kind, subject, sid, *rest = line.split()
+    sizes = 2 if kind == b"HMSG" else 1
+    if not sizes <= len(rest) <= sizes + 1 or not rest[-1].isdigit():
         raise ProtocolError("nats: malformed MSG")
-    return int(words[-1])
+    reply = rest[0] if len(rest) > sizes else b""
+    return int(sid), subject, reply, int(rest[-2]) if sizes == 2 else 0, int(rest[-1])

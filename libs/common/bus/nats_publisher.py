@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from nats.aio.msg import Msg
-
 from libs.common.bus.base import BATCH, BusAway, LogMissing, Outgoing, PublishRefused, is_exported
 from libs.common.bus.nats_api import MESSAGE_ID, api, checked, status_of
+from libs.common.bus.nats_client import Message
 from libs.common.bus.nats_link import ANSWER_TIMEOUT, Link
 from libs.common.bus.nats_replies import Replies
 from libs.common.bus.topology import LOG, is_stored
@@ -185,7 +184,7 @@ def _of_different_hosts(events: Iterable[Outgoing]) -> Iterator[Sequence[Outgoin
     yield list(unit.values())
 
 
-def _acknowledged(reply: Msg) -> int:
+def _acknowledged(reply: Message) -> int:
     """Return the sequence that an acknowledgement names; a duplicate's is the one it has.
 
     Raises:

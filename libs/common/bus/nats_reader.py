@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from nats.aio.msg import Msg
-
 from libs.common.bus.base import BATCH, BusAway, LogMessage, ReaderLost
 from libs.common.bus.nats_api import (
     MESSAGE_ID,
@@ -30,6 +28,7 @@ from libs.common.bus.nats_api import (
     sequences,
     stream_state,
 )
+from libs.common.bus.nats_client import Message
 from libs.common.bus.nats_link import Link, Registration
 from libs.common.bus.topology import LOG
 
@@ -165,14 +164,13 @@ class NatsReader:
 
     # --- what arrives ----------------------------------------------------------------------------
 
-    def _on_message(self, message: Msg) -> None:
+    def _on_message(self, message: Message) -> None:
         if self._wakeup is not None and not self._wakeup.done():
             self._wakeup.set_result(None)
         if self._lost:
             return
-        headers = message.headers
         if not is_delivery(message.reply):
-            self._on_status(message, (headers or {}).get("Status", ""))
+            self._on_status(message, message.headers.get("Status", ""))
             return
         stream_seq, consumer_seq = sequences(message.reply)
         if consumer_seq != self._consumer_seq + 1:
@@ -184,7 +182,7 @@ class NatsReader:
             return
         self._consumer_seq = consumer_seq
         self._last_seq = stream_seq
-        event_id = headers.get(MESSAGE_ID, "") if headers else ""
+        event_id = message.header(MESSAGE_ID) or ""
         self._buffer.append(LogMessage(stream_seq, message.subject, message.data, event_id))
         self._count_off()
 
@@ -194,12 +192,12 @@ class NatsReader:
             if self._pulls[0].left <= 0:
                 self._pulls.popleft()
 
-    def _on_status(self, message: Msg, status: str) -> None:
+    def _on_status(self, message: Message, status: str) -> None:
         self._heard_at = asyncio.get_running_loop().time()
         if status == _HEARTBEAT_STATUS:
             return
         if status not in _IDLE:
-            description = (message.headers or {}).get("Description", "")
+            description = message.headers.get("Description", "")
             self._lose(f"status {status} {description}".rstrip())
         elif any(pull.reply == message.subject for pull in self._pulls):
             while self._pulls.popleft().reply != message.subject:
