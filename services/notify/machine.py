@@ -129,7 +129,7 @@ class NotifyMachine(Machine):
         tx.schedule(PRUNE, key, tx.now + (PRUNE_AGAIN if deleted >= PRUNE_ROWS else PRUNE_EVERY))
 
     def on_connected(self, tx: Tx) -> None:
-        if not tx.db.execute("SELECT 1 FROM deadline WHERE kind = ?", (PRUNE,)).fetchone():
+        if tx.find_due(PRUNE, "all") is None:
             tx.schedule(PRUNE, "all", tx.now + PRUNE_EVERY)
 
     def load(self, tx: Tx, buckets: Buckets) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from libs.common.clock import from_micros, to_micros
+from libs.common.clock import to_micros
 from libs.common.events.alert import Alert
 from libs.common.loop.tx import Tx
 from services.notify import delivering, message, policy, policy_pace, queue, store
@@ -121,10 +121,7 @@ def _find_reason(tx: Tx, channel: Channel, alert: Alert) -> Held | None:
 
 def _look_at(tx: Tx, channel_id: str, at: datetime) -> None:
     """Look at the digest then, or earlier if that was planned."""
-    row = tx.db.execute(
-        "SELECT due_at FROM deadline WHERE kind = ? AND key = ?", (DIGEST, channel_id)
-    ).fetchone()
-    tx.schedule(DIGEST, channel_id, at if row is None else min(at, from_micros(row[0])))
+    tx.schedule(DIGEST, channel_id, min(at, tx.find_due(DIGEST, channel_id) or at))
 
 
 def _sent(tx: Tx, channel: Channel) -> list[datetime]:

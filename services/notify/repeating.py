@@ -59,9 +59,9 @@ def _interval(tx: Tx, channel_id: str) -> timedelta | None:
 
 
 def _is_on(tx: Tx, channel_id: str) -> bool:
+    if tx.find_due(REPEAT, channel_id) is not None:
+        return True
     (there,) = tx.db.execute(
-        "SELECT EXISTS (SELECT 1 FROM deadline WHERE kind = ? AND key = ?) "
-        "OR EXISTS (SELECT 1 FROM effect WHERE kind = ? AND key = ?)",
-        (REPEAT, channel_id, REPEAT, channel_id),
+        "SELECT EXISTS (SELECT 1 FROM effect WHERE kind = ? AND key = ?)", (REPEAT, channel_id)
     ).fetchone()
     return bool(there)

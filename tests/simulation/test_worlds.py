@@ -59,7 +59,7 @@ def test_a_broken_rule_is_found_and_its_troubles_made_few(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(policy, "assess_offline", deaf)
     plan = Plan(days=5, troubles_per_day=3)
-    failed = play(5, plan)
+    failed = next(result for seed in range(20) if (result := play(seed, plan)).failure)
     assert failed.failure is not None
     assert "R5" in failed.failure
     shorter, result = shrink(failed, plan)

@@ -26,6 +26,7 @@ from libs.common.events import registry
 from libs.common.events.base import BadEvent, decode
 from libs.common.events.host import Dead
 from libs.common.ids import IdSource
+from libs.common.loop.deadlines import Deadlines
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.step import Effect, Position, Step, Work, faults_of, is_fault
 from libs.common.loop.tx import Tx
@@ -50,8 +51,9 @@ class Core:
         self._interest = {_interest_key(model.type) for model in machine.handlers}
         self._last_effect_row = 0
         self._position: Position | None = None  # As of the last commit; None: not known here.
-        self._due: datetime | None = None  # The first deadline, as of the same.
+        self._deadlines = Deadlines(db)
         self._unsent = Unsent(db)
+        self._removed_row = 0  # Up to it the outbox is empty.
         self._last_row = last_row(db)
 
     # -- position ------------------------------------------------------------------------------
@@ -60,7 +62,7 @@ class Core:
         """Return the last applied event's place; None before `start_at`. Raises: StoreFault."""
         with faults_of(self.machine.name):
             row = self.db.execute("SELECT log_created_at, seq, event_id FROM position").fetchone()
-            self._due = self._find_due()
+            self._deadlines.load()
         self._position = Position(*row) if row else None
         return self._position
 
@@ -85,7 +87,7 @@ class Core:
             step = Step(position, outbox=self._unsent.load())
             self._last_effect_row = 0
             self._collect_effects(step)
-            step.next_due = self._due
+            step.next_due = self._next_due()
         return step
 
     def handles(self, message: LogMessage) -> bool:
@@ -116,10 +118,10 @@ class Core:
             raise RuntimeError("start_at comes first")
         step = Step(position)
         with self._tx(now) as tx:
-            if acknowledged_row:
-                self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (acknowledged_row,))
+            step.sent_rows = self._unsent.standing_in(messages)
+            sent_row = max(acknowledged_row, *step.sent_rows, 0)
+            self._remove_sent(sent_row)
             if messages:
-                self._remove_own(messages, step)
                 self._apply(tx, messages, step)
                 last = messages[-1]
                 step.position = Position(position.log_created_at, last.seq, last.event_id)
@@ -131,10 +133,10 @@ class Core:
             if deadlines:
                 self._run_due(tx, step)
             self._run_last(tx)
-            step.next_due = self._find_due() if tx.deadlines_changed else self._due
-        self._position, self._due = step.position, step.next_due
+        self._position, step.next_due = step.position, self._next_due()
         step.signals, step.outbox = tx.signals, tx.rows
-        self._unsent.forget(max(acknowledged_row, *step.sent_rows, 0))
+        self._removed_row = max(self._removed_row, sent_row)
+        self._unsent.forget(sent_row)
         self._unsent.add(tx.rows)
         if tx.effects_started:
             self._collect_effects(step)
@@ -149,13 +151,14 @@ class Core:
             tx = Tx(self.db, source=source, now=now, ids=self._ids, first_row=row)
             yield tx
             tx.write_down()
+            self._deadlines.write(tx.take_deadlines())
         self._last_row += len(tx.rows)
 
-    def _remove_own(self, messages: Sequence[LogMessage], step: Step) -> None:
-        """An own event that stands in the log needs no sending, nor does any row before it."""
-        step.sent_rows = self._unsent.standing_in(messages)
-        if step.sent_rows:
-            self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (step.sent_rows[-1],))
+    def _remove_sent(self, through_row: int) -> None:
+        """Take out what is on the bus. An own event that stands in the log needs no sending, nor
+        does any row before it."""
+        if through_row > self._removed_row:
+            self.db.execute("DELETE FROM outbox WHERE row_id <= ?", (through_row,))
 
     def _apply(self, tx: Tx, messages: Sequence[LogMessage], step: Step) -> None:
         mark, unknown = tx.mark(), step.unknown
@@ -229,17 +232,14 @@ class Core:
     # -- deadlines -----------------------------------------------------------------------------
 
     def _run_due(self, tx: Tx, step: Step) -> None:
-        if not tx.deadlines_changed and (self._due is None or self._due > tx.now):
-            return
+        now = to_micros(tx.now)
         while step.due_run < DUE_PER_STEP:
-            row = self.db.execute(
-                "SELECT kind, key, due_at FROM deadline WHERE due_at <= ? ORDER BY due_at LIMIT 1",
-                (to_micros(tx.now),),
-            ).fetchone()
-            if row is None:
+            self._deadlines.write(tx.take_deadlines())
+            first = self._deadlines.first
+            if first is None or first[0] > now:
                 return
             step.due_run += 1
-            self._run_one(tx, *row)
+            self._run_one(tx, first[1], first[2], first[0])
 
     def _run_one(self, tx: Tx, kind: str, key: str, due_at: int) -> None:
         """What fails is looked at again later: a fault of ours must not end what it watches."""
@@ -269,9 +269,9 @@ class Core:
                 tx.back_to(mark)
                 log.exception("last_work_failed", service=self.machine.name)
 
-    def _find_due(self) -> datetime | None:
-        (due,) = self.db.execute("SELECT min(due_at) FROM deadline").fetchone()
-        return None if due is None else from_micros(due)
+    def _next_due(self) -> datetime | None:
+        first = self._deadlines.first
+        return None if first is None else from_micros(first[0])
 
     # -- what the shell has to do ----------------------------------------------------------------
 

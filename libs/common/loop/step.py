@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -70,12 +69,16 @@ def is_fault(error: Exception) -> bool:
     return code & 0xFF in _FAULTS  # The rest of a code says more precisely what happened.
 
 
-@contextlib.contextmanager
-def faults_of(service: str) -> Iterator[None]:
+class faults_of:  # noqa: N801  Reads as a part of the statement that it stands in.
     """Turn an error of SQLite that `is_fault` into StoreFault."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if not is_fault(error):
-            raise
-        raise StoreFault(f"{service} cannot use its state file: {error}") from error
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlite3.Error) and is_fault(error):
+            text = f"{self._service} cannot use its state file: {error}"
+            raise StoreFault(text) from error

@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from libs.common.bus.base import Outgoing
-from libs.common.clock import to_micros
+from libs.common.clock import from_micros, to_micros
 from libs.common.events.base import Event, encode
 from libs.common.ids import IdSource
+from libs.common.loop.deadlines import Change, find_due
 
 DECISIONS_PER_HOST = 1000
 
@@ -55,7 +56,7 @@ class Tx:
         self.signals: list[Signal] = []
         self.rows: list[OutboxRow] = []
         self._decisions: list[tuple[int, str, str, str, str, str]] = []
-        self.deadlines_changed = False
+        self._deadlines: list[Change] = []
         self.effects_started = False
         self._last: dict[tuple[Callable[[Tx, str], None], str], None] = {}
         self._ids = ids
@@ -88,6 +89,8 @@ class Tx:
     def write_down(self) -> None:
         """Write what was emitted and decided: last and together, at half the cost of one by one."""
         self.write_decisions()
+        if not self.rows:
+            return
         self.db.executemany(
             "INSERT INTO outbox (row_id, event_id, subject, bucket, data) VALUES (?, ?, ?, ?, ?)",
             [
@@ -97,28 +100,35 @@ class Tx:
             ],
         )
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, int, int, int]:
         """Return where we are, for `back_to` after a savepoint was rolled back."""
-        return len(self.signals), len(self.rows), len(self._decisions)
+        return len(self.signals), len(self.rows), len(self._decisions), len(self._deadlines)
 
-    def back_to(self, mark: tuple[int, int, int]) -> None:
-        """Forget what was signalled, emitted and decided since `mark`."""
+    def back_to(self, mark: tuple[int, int, int, int]) -> None:
+        """Forget what was signalled, emitted, decided and scheduled since `mark`."""
         del self.signals[mark[0] :]
         del self.rows[mark[1] :]
         del self._decisions[mark[2] :]
+        del self._deadlines[mark[3] :]
 
     def schedule(self, kind: str, key: str, at: datetime) -> None:
         """Have the deadline handler of `kind` called for `key` at `at`; replaces an earlier one."""
-        self.deadlines_changed = True
-        self.db.execute(
-            "INSERT INTO deadline VALUES (?, ?, ?) "
-            "ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at",
-            (kind, key, to_micros(at)),
-        )
+        self._deadlines.append((kind, key, to_micros(at)))
 
     def unschedule(self, kind: str, key: str) -> None:
-        self.deadlines_changed = True
-        self.db.execute("DELETE FROM deadline WHERE kind = ? AND key = ?", (kind, key))
+        self._deadlines.append((kind, key, None))
+
+    def find_due(self, kind: str, key: str) -> datetime | None:
+        """Return when the deadline of `kind` for `key` is due, None if there is none. The table
+        itself does not know yet what this step has scheduled."""
+        due = find_due(self.db, self._deadlines, kind, key)
+        return None if due is None else from_micros(due)
+
+    def take_deadlines(self) -> list[Change]:
+        """Return what is to be written of deadlines; never within what may be taken back to a mark
+        before."""
+        taken, self._deadlines = self._deadlines, []
+        return taken
 
     def start_effect(self, kind: str, key: str, payload: dict[str, Any]) -> None:
         """Have the shell carry something out after the commit; its outcome comes back as an input.
@@ -167,6 +177,8 @@ class Tx:
 
     def write_decisions(self) -> None:
         """Write what was decided so far; never within what may be taken back to a mark before."""
+        if not self._decisions:
+            return
         self.db.executemany(
             "INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES (?, ?, ?, ?, ?, ?)",
             self._decisions,

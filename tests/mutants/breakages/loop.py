@@ -6,12 +6,15 @@ from tests.mutants.mutant import Mutant
 
 CORE = "libs/common/loop/core.py"
 UNSENT = "libs/common/loop/unsent.py"
+DEADLINE_TABLE = "libs/common/loop/deadlines.py"
+TX = "libs/common/loop/tx.py"
 SERVICE = "libs/common/loop/service.py"
 SENDER = "libs/common/loop/sender.py"
 FOLLOW = "libs/common/loop/follow.py"
 EFFECTS = "libs/common/loop/effects.py"
 OF_CORE = "unit/loop/test_core.py"
 OF_SERVICE = "unit/loop/test_service.py"
+OF_DEADLINES = "unit/loop/test_deadlines.py"
 OF_SHELL = "unit/loop/test_shell.py"
 OF_FOLLOW = "unit/loop/test_follow.py"
 
@@ -190,6 +193,30 @@ OUTBOX = (
 )
 
 DEADLINES = (
+    Mutant(
+        "deadline-of-a-refused-input-stays",
+        "deadlines one-transaction",
+        TX,
+        "        del self._deadlines[mark[3] :]\n",
+        "",
+        f"{OF_DEADLINES}::test_what_an_input_scheduled_in_vain_is_forgotten",
+    ),
+    Mutant(
+        "deadline-that-was-the-first-is-not-looked-up-again",
+        "deadlines",
+        DEADLINE_TABLE,
+        "        elif self.first is not None and self.first[1:] in last:\n            self.load()\n",
+        "",
+        f"{OF_DEADLINES}::test_the_first_is_that_of_the_table_whatever_changes",
+    ),
+    Mutant(
+        "deadline-an-earlier-word-is-written",
+        "deadlines",
+        DEADLINE_TABLE,
+        "for kind, key, due in changes}",
+        "for kind, key, due in reversed(changes)}",
+        f"{OF_DEADLINES}::test_the_first_is_that_of_the_table_whatever_changes",
+    ),
     Mutant(
         "deadline-run-before-the-log-was-read",
         "deadlines R10",
