@@ -150,8 +150,8 @@ class Core:
         with faults_of(self.machine.name), transaction(self.db):
             tx = Tx(self.db, source=source, now=now, ids=self._ids, first_row=row)
             yield tx
-            tx.write_down()
             self._deadlines.write(tx.take_deadlines())
+            tx.write_down()
         self._last_row += len(tx.rows)
 
     def _remove_sent(self, through_row: int) -> None:
