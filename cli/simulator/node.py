@@ -116,9 +116,9 @@ class Node:
         )  # fmt: skip
 
     def is_interested_in(self, family: str, name: str) -> bool:
-        """Say whether the machine handles events of this kind (audit and dead: by family)."""
+        """Say whether the machine handles events of this kind."""
         kinds = {tuple(model.type.split(".")[1:3]) for model in self.machine.handlers}
-        return (family, "recorded" if family in ("audit", "dead") else name) in kinds
+        return (family, name) in kinds
 
     # --- connecting
 

@@ -219,13 +219,17 @@ class Shell:
         machine.take_pulse(tx, heard)
         self.is_startled = False
 
-    def write_pulse(self) -> None:
-        """Leave in the file what the last pulse, moments ago, has left there.
+    def note_pulse(self) -> None:
+        """Leave in the file that there was a pulse moments ago.
 
         The first one comes within seconds of the first listening, here not before it is needed.
         """
         if not self.is_startled:
             store.set_pulse(self.node.db, self.world.now)
+
+    def write_pulse(self) -> None:
+        """Leave in the file what the last pulse, moments ago, has left there."""
+        self.note_pulse()
         for one in self.heard():
             store.touch(self.node.db, one.host_id, one.session, one.last_seen)
 

@@ -69,6 +69,12 @@ NEVER = {
     },
 }
 
+ALL_OF = {
+    name: " UNION ALL ".join(f"SELECT ? WHERE EXISTS ({query})" for query in queries.values())
+    for name, queries in NEVER.items()
+}
+"""All that a service is asked for in one statement: it gives the rules that are broken."""
+
 
 LOSSES = {"log wiped", "log rewound", "log expired", "position lost"}
 """What makes services learn anew who is there."""
@@ -216,6 +222,7 @@ class Truth:
 
     def check(self, node: Node) -> None:
         """Called after each committed position at which all that is due has been decided."""
-        for rule, query in NEVER.get(node.name, {}).items():
-            if node.db.execute(query).fetchone():
-                self.world.violated(rule)
+        query = ALL_OF.get(node.name)
+        broken = query and node.db.execute(query, tuple(NEVER[node.name])).fetchone()
+        if broken:
+            self.world.violated(broken[0])

@@ -22,6 +22,7 @@ from cli.simulator.truth import Truth
 from libs.common.bus.memory_log import MemoryLog
 from libs.common.events.host import Actor
 from libs.common.ids import IdSource
+from libs.common.loop.core import key_of
 from libs.common.loop.step import Effect
 from libs.common.security import Vault
 from services.alerting.machine import AlertingMachine
@@ -188,8 +189,7 @@ class World:
 
     def _on_append(self) -> None:
         """Wake who handles such an event; the others read it when they have something to do."""
-        subject = self.log.read(self.log.info().last_seq, 1)[0].subject.split(".")
-        kind = subject[1], subject[-1]
+        kind = key_of(self.log.read(self.log.info().last_seq, 1)[0].subject)
         if kind not in self._readers:
             self._readers[kind] = [n for n in self.nodes.values() if n.is_interested_in(*kind)]
         for node in self._readers[kind]:
@@ -236,7 +236,7 @@ class World:
         """Let a service know what it would have heard by now, before it decides by the clock."""
         for shell in self.shells:
             if shell.node is node:
-                shell.write_pulse()
+                shell.note_pulse()
                 shell.pulse()
             elif node.machine.needs_beat and shell.is_awaited_by(node):
                 shell.beat_to(node)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, ClassVar
 
@@ -94,8 +95,11 @@ def encode(event: Event, *, event_id: str, source: str, time: datetime) -> bytes
     ).encode()
 
 
+@lru_cache(maxsize=1024)
 def decode(data: bytes) -> Envelope | None:
     """Return the event, or None if its type is unknown here (a newer service's).
+
+    What it returns is shared: all services of one process have an event decoded once.
 
     Raises: BadEvent if the bytes are no event or its data does not fit its type.
     """

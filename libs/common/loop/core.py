@@ -92,7 +92,7 @@ class Core:
 
     def handles(self, message: LogMessage) -> bool:
         """Say whether a step does more with it than move the position and empty the outbox."""
-        key = _key_of(message.subject)
+        key = key_of(message.subject)
         return key in self._interest or key not in _KNOWN
 
     # -- the step ------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class Core:
             self._apply(tx, messages[middle:], step)
 
     def _apply_one(self, tx: Tx, message: LogMessage, step: Step) -> None:
-        key = _key_of(message.subject)
+        key = key_of(message.subject)
         if key not in self._interest:
             step.unknown += key not in _KNOWN
             return
@@ -311,7 +311,7 @@ def _interest_key(event_type: str) -> tuple[str, str]:
 _KNOWN = {_interest_key(model.type) for model in registry.ALL}
 
 
-def _key_of(subject: str) -> tuple[str, str]:
+def key_of(subject: str) -> tuple[str, str]:
     """Return what `_interest_key` gives for the type that is stored under `subject`."""
     _, family, *rest = subject.split(".")
     return family, "recorded" if family in _FAMILIES_BY_FIRST_TOKEN else rest[-1]
