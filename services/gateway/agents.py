@@ -52,7 +52,7 @@ from services.gateway.settings import (
     HELLOS_PER_SECOND,
     GatewaySettings,
 )
-from services.gateway.tokens import Caller, Callers
+from services.gateway.tokens import Caller, Callers, bearer_token
 
 log = structlog.get_logger()
 
@@ -91,29 +91,29 @@ class AgentEndpoint:
             await send({"type": "websocket.accept"})
         except OSError:
             return
-        headers = scope["headers"]
-        abort = scope["extensions"].get("dormice.abort")
         address = scope["client"][0] if scope["client"] else ""
-        connection = Connection(send, abort, address)
+        connection = Connection(send, scope["extensions"].get("dormice.abort"), address)
+        serving = self._serve(connection, bearer_token(scope["headers"]), receive)
         scope.clear()  # It lives as long as the connection, and is most of what one holds.
         self._hub.all.add(connection)
         try:
-            await self._serve(connection, headers, receive)
+            await serving
         except _GoneError:
             pass
         finally:
             await connection.finish_closing()
             self._hub.release(connection)
 
-    async def _serve(self, connection: Connection, headers: Any, receive: Receive) -> None:
+    async def _serve(self, connection: Connection, secret: str | None, receive: Receive) -> None:
         loop = asyncio.get_running_loop()
         connection.timer = loop.call_later(
             HELLO_TIMEOUT.total_seconds(), connection.close, CloseCode.NO_HELLO, "no hello in time"
         )
         try:
-            caller = await self._identify(headers)
-            del headers
+            caller = await self._identify(secret)
+            del secret
             if await self._join(connection, caller, receive):
+                del caller
                 await self._read_frames(connection, receive)
         except CloseConnection as end:
             self._parts.measures.count_close(end.close_code)
@@ -122,7 +122,7 @@ class AgentEndpoint:
             log.error("connection_failed", host_id=connection.host_id, error=error.message)
             connection.close(CloseCode.TRY_LATER, error.message)
 
-    async def _identify(self, headers: Any) -> Caller:
+    async def _identify(self, secret: str | None) -> Caller:
         """Raises: CloseConnection."""
         if not self._hub.ready.is_set():
             try:
@@ -130,7 +130,7 @@ class AgentEndpoint:
                     await self._hub.ready.wait()
             except TimeoutError:
                 raise try_later("the bus is away") from None
-        return await self._callers.identify(headers)
+        return await self._callers.identify(secret)
 
     # -- hello -------------------------------------------------------------------------------------
 
@@ -200,10 +200,10 @@ class AgentEndpoint:
 
     async def _read_frames(self, connection: Connection, receive: Receive) -> None:
         """Read until the socket is gone. Raises: CloseConnection, _GoneError."""
-        while True:
-            message = await _next_message(receive)
+        while (message := await receive())["type"] != "websocket.disconnect":
             if not is_ignored(connection):
                 await self._take(connection, message)
+        raise _GoneError
 
     async def _take(self, connection: Connection, message: dict[str, Any]) -> None:
         now = self._parts.clock.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -70,7 +71,7 @@ class Gateway:
             _Front(AgentEndpoint(parts), pages),
             settings.gateway_listen, setting="DORMICE_GATEWAY_LISTEN",
             http=Door, ws=AgentSocket, ws_max_size=MAX_FRAME_BYTES, ws_ping_interval=None,
-            ws_per_message_deflate=False,
+            ws_per_message_deflate=False, interface="asgi3",
         )  # fmt: skip
         self.listening = asyncio.Event()
         self._connect_signals()
@@ -141,19 +142,25 @@ class Gateway:
 
 
 class _Front:
-    """Agents' sockets go straight to their endpoint; everything else to Litestar."""
+    """Agents' sockets go straight to their endpoint; everything else to Litestar.
+
+    No coroutine of its own waits beside theirs for as long as a connection lives.
+    """
 
     def __init__(self, agents: AgentEndpoint, pages: Litestar) -> None:
         self._agents, self._pages = agents, pages
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] != "websocket":
-            await self._pages(scope, receive, send)
-        elif scope["path"] == AGENT_PATH:
-            await self._agents(scope, receive, send)
-        else:
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            return self._pages(scope, receive, send)
+        if scope["path"] == AGENT_PATH:
+            return self._agents(scope, receive, send)
+        return _refuse(receive, send)
+
+
+async def _refuse(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})
 
 
 def build(settings: GatewaySettings, bus: Bus, clock: Clock | None = None) -> Gateway:

@@ -13,13 +13,36 @@ from typing import Any, cast
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from services.gateway.mailbox import Gate, Mailbox
+
 UNREAD_MESSAGES = 4
 DRAIN_BYTES = 64 * 1024
 DRAIN_AT_MOST_BYTES = 8 * 1024 * 1024
 
 
 class AgentSocket(WebSocketsSansIOProtocol):
-    """For `uvicorn.Config(ws=...)`. Puts `dormice.abort` into the scope's extensions."""
+    """For `uvicorn.Config(ws=...)`. Puts `dormice.abort` into the scope's extensions.
+
+    What is named in `__slots__` are attributes of uvicorn's: with more than thirty of them in its
+    `__dict__`, an object has a hash table of its own. What they are for there holds here.
+    """
+
+    __slots__ = (
+        "close_timeout", "default_headers", "frames", "initial_response", "last_ping_rtt",
+        "pending_ping_payload", "ping_interval", "ping_sent_at", "ping_timeout", "ping_timer",
+        "pong_timer", "queue", "request", "response", "scope", "writable",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue: Any = Mailbox()
+        self.writable: Any = Gate()
+
+    def start_keepalive(self) -> None:
+        """The last word of the handshake: nobody looks at its headers any more."""
+        super().start_keepalive()
+        self.request.headers.clear()
+        self.response.headers.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None and self.handshake_complete:

@@ -46,12 +46,11 @@ class Callers:
         self._known = Batcher(self._read, TOKENS_AT_ONCE)
         self._others = Batcher(self._ask_registry, TOKENS_AT_ONCE)
 
-    async def identify(self, headers: list[tuple[bytes, bytes]]) -> Caller:
-        """Return whose token came with a dial.
+    async def identify(self, secret: str | None) -> Caller:
+        """Return whose token it is that came with a dial.
 
         Raises: CloseConnection: 4401 if nobody's, 4503 if the registry is needed and away.
         """
-        secret = bearer_token(headers)
         if secret is None:
             raise CloseConnection(CloseCode.UNKNOWN_TOKEN, "no bearer token")
         token_hash = hash_token(secret)
