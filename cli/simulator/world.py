@@ -22,7 +22,7 @@ from cli.simulator.truth import Truth
 from libs.common.bus.memory_log import MemoryLog
 from libs.common.events.host import Actor
 from libs.common.ids import IdSource
-from libs.common.loop.core import key_of
+from libs.common.loop.keys import key_of
 from libs.common.loop.step import Effect
 from libs.common.security import Vault
 from services.alerting.machine import AlertingMachine

@@ -6,14 +6,15 @@ shell, at most WINDOW_PER_CHANNEL of a channel at once, oldest first.
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from libs.common.events.alert import NotificationDelivered, NotificationEvent, NotificationFailed
+from libs.common.loop.step import Ended
 from libs.common.loop.tx import Tx
-from services.notify import policy, queue, repeating, store
+from services.notify import policy, queue, queue_many, repeating, store
 from services.notify.policy import FOLLOW_UPS, WINDOW_PER_CHANNEL, Ending
 from services.notify.queue import Delivery, NewDelivery, State
 
@@ -30,6 +31,13 @@ def enqueue(tx: Tx, new: NewDelivery) -> None:
         queue.set_state(tx, delivery.id, State.BLOCKED)
     else:
         hand_out(tx, delivery.channel_id)
+
+
+def enqueue_first(tx: Tx, messages: Sequence[NewDelivery]) -> None:
+    """The same for many, each the first that is said about its alerts on its channel."""
+    queue_many.add_first(tx, messages)
+    for channel_id in dict.fromkeys(new.channel_id for new in messages):
+        hand_out(tx, channel_id)
 
 
 def hand_out(tx: Tx, channel_id: str) -> None:
@@ -59,8 +67,7 @@ def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[st
     if ending is Ending.DELIVERED:
         if result.error is not None:
             store.note_error(tx, delivery.channel_id, result.error)  # Of a part of the receivers.
-        finish(tx, replace(delivery, status=result.status, error=result.error), State.DELIVERED)
-        tx.emit(NotificationDelivered(**_facts(tx, delivery)))
+        _deliver(tx, [replace(delivery, status=result.status, error=result.error)])
     else:
         error = policy.explain_failure(result, ending)
         tried = replace(delivery, status=result.status, error=error)
@@ -70,6 +77,28 @@ def on_sent(tx: Tx, delivery_id: str, _payload: dict[str, Any], outcome: dict[st
         else:
             _fail(tx, tried, ending, error)
     hand_out(tx, delivery.channel_id)
+
+
+def on_sent_many(tx: Tx, ended: Sequence[Ended]) -> None:
+    """The same for many tries: those that simply worked are written down together."""
+    found = queue_many.find_open(tx.db, (one.effect.key for one in ended))
+    worked = []
+    for one in ended:
+        delivery, result = found.get(one.effect.key), policy.read_outcome(one.outcome)
+        if delivery is not None and policy.simply_worked(result):
+            worked.append(replace(delivery, status=result.status, error=None))
+        else:
+            on_sent(tx, one.effect.key, one.effect.payload, one.outcome)
+    _deliver(tx, worked)
+    for channel_id in dict.fromkeys(one.channel_id for one in worked):
+        hand_out(tx, channel_id)
+
+
+def _deliver(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+    finish(tx, deliveries, State.DELIVERED)
+    names = {one: _name_of(tx, one) for one in {of.channel_id for of in deliveries}}
+    for one in deliveries:
+        tx.emit(NotificationDelivered(**_facts(tx, one, names[one.channel_id])))
 
 
 def on_retry(tx: Tx, delivery_id: str, _due_at: datetime) -> None:
@@ -95,28 +124,30 @@ def on_end_in_log(tx: Tx, event: NotificationEvent) -> None:
     _let_go(tx, delivery.id)
     if isinstance(event, NotificationFailed):
         store.note_failed(tx, delivery.channel_id)
-        finish(tx, replace(delivery, status=None, error=event.error), State.FAILED)
+        finish(tx, [replace(delivery, status=None, error=event.error)], State.FAILED)
     else:
-        finish(tx, delivery, State.DELIVERED)
+        finish(tx, [delivery], State.DELIVERED)
     hand_out(tx, delivery.channel_id)
 
 
-def finish(tx: Tx, delivery: Delivery, state: State) -> None:
-    """End a delivery and let go what waited behind it.
+def finish(tx: Tx, deliveries: Sequence[Delivery], state: State) -> None:
+    """End deliveries and let go what waited behind them.
 
     A follow-up of an alert that this channel was never told of is dropped instead.
     """
-    _end(tx, delivery, state)
-    ended = deque([delivery])
+    _end(tx, deliveries, state)
+    ended = deliveries
     while ended:
-        for later in queue.blocked_behind(tx, ended.popleft().place):
+        dropped = []
+        for later in queue_many.blocked_behind(tx, (one.place for one in ended)):
             if queue.is_blocked(tx, later.place):
                 continue
             if later.news in FOLLOW_UPS and not _is_any_told(tx, later):
-                _end(tx, later, State.DROPPED)
-                ended.append(later)
+                _end(tx, [later], State.DROPPED)
+                dropped.append(later)
             else:
                 queue.set_state(tx, later.id, State.READY)
+        ended = dropped
 
 
 def drop_all(tx: Tx, channel_id: str) -> int:
@@ -138,21 +169,22 @@ def _try_later(tx: Tx, delivery: Delivery, retry_after: timedelta | None) -> Non
 
 
 def _fail(tx: Tx, delivery: Delivery, ending: Ending, error: str) -> None:
-    finish(tx, delivery, State.FAILED)
+    finish(tx, [delivery], State.FAILED)
     store.note_failed(tx, delivery.channel_id)
-    tx.emit(NotificationFailed(**_facts(tx, delivery), error=error))
+    name = _name_of(tx, delivery.channel_id)
+    tx.emit(NotificationFailed(**_facts(tx, delivery, name), error=error))
     tx.decide(
         _host_of(tx, delivery), "notification_failed",
-        f"{delivery.news} was not delivered to {_name_of(tx, delivery)}: {error}",
+        f"{delivery.news} was not delivered to {name}: {error}",
         delivery_id=delivery.id, channel_id=delivery.channel_id, why=ending.value,
         alert_ids=delivery.alert_ids, tries=delivery.tries,
     )  # fmt: skip
 
 
-def _facts(tx: Tx, delivery: Delivery) -> dict[str, Any]:
+def _facts(tx: Tx, delivery: Delivery, channel_name: str) -> dict[str, Any]:
     return {
         "channel_id": delivery.channel_id,
-        "channel_name": _name_of(tx, delivery),
+        "channel_name": channel_name,
         "delivery_id": delivery.id,
         "event": delivery.news.value,
         "alert_ids": delivery.alert_ids,
@@ -161,17 +193,18 @@ def _facts(tx: Tx, delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _end(tx: Tx, delivery: Delivery, state: State) -> None:
-    queue.end(tx, delivery, state)
-    if state is State.DELIVERED:
-        tx.before_commit(store.note_delivered, delivery.channel_id)
-        tx.before_commit(repeating.begin, delivery.channel_id)
-    elif state is State.DROPPED:
-        tx.decide(
-            _host_of(tx, delivery), "notification_dropped",
-            f"{delivery.news} is not sent to {_name_of(tx, delivery)}: it was never told of the "
-            "alert", delivery_id=delivery.id, alert_ids=delivery.alert_ids,
-        )  # fmt: skip
+def _end(tx: Tx, deliveries: Sequence[Delivery], state: State) -> None:
+    queue_many.end(tx, deliveries, state)
+    for one in deliveries:
+        if state is State.DELIVERED:
+            tx.before_commit(store.note_delivered, one.channel_id)
+            tx.before_commit(repeating.begin, one.channel_id)
+        elif state is State.DROPPED:
+            tx.decide(
+                _host_of(tx, one), "notification_dropped",
+                f"{one.news} is not sent to {_name_of(tx, one.channel_id)}: it was never told of "
+                "the alert", delivery_id=one.id, alert_ids=one.alert_ids,
+            )  # fmt: skip
 
 
 def _let_go(tx: Tx, delivery_id: str) -> None:
@@ -183,8 +216,8 @@ def _is_any_told(tx: Tx, delivery: Delivery) -> bool:
     return any(queue.is_told(tx, delivery.channel_id, alert) for alert in delivery.alert_ids)
 
 
-def _name_of(tx: Tx, delivery: Delivery) -> str:
-    return store.name_and_kind(tx.db, delivery.channel_id)[0]
+def _name_of(tx: Tx, channel_id: str) -> str:
+    return store.name_and_kind(tx.db, channel_id)[0]
 
 
 def _host_of(tx: Tx, delivery: Delivery) -> str:

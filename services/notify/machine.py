@@ -6,6 +6,7 @@ gets out: delivering.py, kinds/; the verbs: channels.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from libs.common.events.alert import (
@@ -37,6 +38,7 @@ from services.notify.pacing import Digester
 from services.notify.policy import News
 from services.notify.settings import NotifySettings
 from services.notify.telling import Teller
+from services.notify.telling_many import learn_raised
 
 PRUNE = "prune"
 PRUNE_EVERY = timedelta(days=1)
@@ -50,6 +52,8 @@ class NotifyMachine(Machine):
     name = "notify"
     package = "services.notify"
     buckets = ("hosts", "alerts")
+    knows_own = True
+    unhurried = True
 
     def __init__(self, vault: Vault, settings: NotifySettings) -> None:
         super().__init__()
@@ -68,6 +72,7 @@ class NotifyMachine(Machine):
             NotificationDelivered: delivering.on_end_in_log,
             NotificationFailed: delivering.on_end_in_log,
         }
+        self.handlers_of_many = {AlertRaised: self.on_alerts_raised}
         self.deadlines = {
             delivering.RETRY: delivering.on_retry,
             pacing.DIGEST: Digester(settings.links_begin).on_digest,
@@ -78,6 +83,7 @@ class NotifyMachine(Machine):
             delivering.SEND: delivering.on_sent,
             repeating.REPEAT: repeating.on_repeated,
         }
+        self.outcomes_of_many = {delivering.SEND: delivering.on_sent_many}
         self.verbs = channels.verbs(vault, settings.allow_targets)
 
     # -- what happened -----------------------------------------------------------------------------
@@ -89,6 +95,14 @@ class NotifyMachine(Machine):
         alert = _unless_over(tx, event.alert)
         if self._learn(tx, News.RAISED, alert):
             self._teller.tell(tx, News.RAISED, alert)
+
+    def on_alerts_raised(self, tx: Tx, events: Sequence[AlertRaised]) -> None:
+        """Many at once, as when a storm breaks: what is plain about them is looked up together."""
+        if not all(policy.is_plain(event.alert) for event in events):
+            for event in events:
+                self.on_alert_raised(tx, event)
+        else:
+            learn_raised(tx, self._teller, [event.alert for event in events])
 
     def on_alert_reminded(self, tx: Tx, event: AlertReminded) -> None:
         """A reminder says how it is now; the alert's own message is that of its raise."""

@@ -131,6 +131,11 @@ def assess_hosts(about: Collection[Concerned], wanted: Filter) -> Verdict:
     return Verdict.TOLD
 
 
+def is_plain(alert: Alert) -> bool:
+    """Say whether a raised alert is about one host, and no mass outage has to do with it."""
+    return alert.host_id is not None and alert.held_by is None and alert.state is AlertState.OPEN
+
+
 def is_new(news: News, known: AlertState | None) -> bool:
     """Say whether an event about an alert that we know as `known` says anything new.
 
@@ -215,9 +220,18 @@ class Ending(Enum):
     GIVEN_UP = "24 h of tries have passed"
 
 
+def simply_worked(outcome: Outcome) -> bool:
+    """Say whether the receiver took it, with nothing more to be said."""
+    return outcome.error is None and _is_taken(outcome)
+
+
+def _is_taken(outcome: Outcome) -> bool:
+    return outcome.taken or (outcome.status is not None and 200 <= outcome.status < 300)
+
+
 def assess_try(outcome: Outcome, *, first_tried_at: datetime, now: datetime) -> Ending:
     """Say what the outcome of a try means. Redirects are not followed, so 3xx is a refusal."""
-    if outcome.taken or (outcome.status is not None and 200 <= outcome.status < 300):
+    if _is_taken(outcome):
         return Ending.DELIVERED
     if outcome.refused:
         return Ending.REFUSED

@@ -50,7 +50,7 @@ class Delivery:
     error: str | None
 
 
-_COLUMNS = (
+COLUMNS = (
     "place, id, channel_id, news, alert_ids, state, tries, created_at, first_tried_at, "
     "next_try_at, ended_at, status, error"
 )
@@ -72,8 +72,8 @@ def add(tx: Tx, new: NewDelivery) -> Delivery | None:
     cursor = tx.db.execute(
         "INSERT INTO delivery (id, channel_id, news, alert_ids, body, state, created_at) "
         "VALUES (?, ?, ?, ?, ?, 'ready', ?) ON CONFLICT (id) DO NOTHING",
-        (new.id, new.channel_id, new.news, json.dumps(new.about),
-         json.dumps(new.body, ensure_ascii=False), to_micros(tx.now)),
+        (new.id, new.channel_id, new.news, json_of(new.about), json_of(new.body),
+         to_micros(tx.now)),
     )  # fmt: skip
     if not cursor.rowcount:
         return None
@@ -91,19 +91,19 @@ def add(tx: Tx, new: NewDelivery) -> Delivery | None:
 
 def find(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
     row = db.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE id = ?",  # noqa: S608  our own columns
+        f"SELECT {COLUMNS} FROM delivery WHERE id = ?",  # noqa: S608  our own columns
         (delivery_id,),
     ).fetchone()
-    return _delivery(row) if row else None
+    return delivery_of(row) if row else None
 
 
 def find_open(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
     """Return the delivery unless it has ended."""
     row = db.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE id = ? AND ended_at IS NULL",  # noqa: S608
+        f"SELECT {COLUMNS} FROM delivery WHERE id = ? AND ended_at IS NULL",  # noqa: S608
         (delivery_id,),
     ).fetchone()
-    return _delivery(row) if row else None
+    return delivery_of(row) if row else None
 
 
 def body_of(db: sqlite3.Connection, delivery_id: str) -> dict[str, Any]:
@@ -135,19 +135,6 @@ def is_blocked(tx: Tx, place: int) -> bool:
         (place,),
     ).fetchone()
     return bool(blocked)
-
-
-def blocked_behind(tx: Tx, place: int) -> list[Delivery]:
-    """Return the blocked deliveries that share an alert with `place`, in order."""
-    rows = tx.db.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE state = 'blocked' AND place IN "  # noqa: S608
-        "(SELECT later.place FROM delivery_alert mine "
-        "JOIN delivery_alert later ON later.alert_id = mine.alert_id "
-        "  AND later.channel_id = mine.channel_id AND later.place > mine.place "
-        "WHERE mine.place = ?) ORDER BY place",
-        (place,),
-    )
-    return [_delivery(row) for row in rows]
 
 
 def is_told(tx: Tx, channel_id: str, alert_id: str) -> bool:
@@ -229,15 +216,6 @@ def wait_until(tx: Tx, delivery: Delivery, at: datetime) -> None:
     )
 
 
-def end(tx: Tx, delivery: Delivery, state: State) -> None:
-    """Write down how the delivery ended, and what its last try came to."""
-    tx.db.execute(
-        "UPDATE delivery SET state = ?, ended_at = ?, next_try_at = NULL, status = ?, error = ? "
-        "WHERE place = ?",
-        (state, to_micros(tx.now), delivery.status, delivery.error, delivery.place),
-    )
-
-
 def drop(tx: Tx, delivery_id: str) -> None:
     tx.db.execute(
         "UPDATE delivery SET state = 'dropped', ended_at = ?, next_try_at = NULL WHERE id = ?",
@@ -264,11 +242,11 @@ def count_pending(db: sqlite3.Connection, channel_id: str) -> int:
 
 def waiting(tx: Tx, channel_id: str) -> list[Delivery]:
     rows = tx.db.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? "  # noqa: S608
+        f"SELECT {COLUMNS} FROM delivery WHERE channel_id = ? "  # noqa: S608
         "AND state = 'waiting' ORDER BY place",
         (channel_id,),
     )
-    return [_delivery(row) for row in rows]
+    return [delivery_of(row) for row in rows]
 
 
 def unended(tx: Tx, channel_id: str) -> list[str]:
@@ -284,11 +262,11 @@ def latest(
 ) -> list[Delivery]:
     """Return the channel's deliveries, newest first, those before a place only."""
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE channel_id = ? AND place < ? "  # noqa: S608
+        f"SELECT {COLUMNS} FROM delivery WHERE channel_id = ? AND place < ? "  # noqa: S608
         "ORDER BY place DESC LIMIT ?",
         (channel_id, 2**62 if before is None else before, limit),
     )
-    return [_delivery(row) for row in rows]
+    return [delivery_of(row) for row in rows]
 
 
 def forget_ended(tx: Tx, before: datetime, limit: int) -> int:
@@ -300,7 +278,10 @@ def forget_ended(tx: Tx, before: datetime, limit: int) -> int:
     ).rowcount
 
 
-def _delivery(row: Iterable[Any]) -> Delivery:
+json_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def delivery_of(row: Iterable[Any]) -> Delivery:
     (place, id_, channel_id, news, alert_ids, state, tries, created_at, first_tried_at,
      next_try_at, ended_at, status, error) = row  # fmt: skip
     created = moment(created_at)

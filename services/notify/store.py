@@ -50,7 +50,7 @@ class Host:
     tags: frozenset[str]
 
 
-_NOBODY = Host("", frozenset())
+NOBODY = Host("", frozenset())
 
 
 # -- channels --------------------------------------------------------------------------------------
@@ -179,7 +179,12 @@ def learn_host(tx: Tx, record: HostRecord) -> None:
 def host_of(tx: Tx, host_id: str | None) -> Host:
     """Return the host; for the fleet, or a host not known yet, one without name and tags."""
     row = tx.db.execute("SELECT name, tags FROM host WHERE id = ?", (host_id,)).fetchone()
-    return Host(row[0], frozenset(json.loads(row[1]))) if row else _NOBODY
+    return host_from(*row) if row else NOBODY
+
+
+def host_from(name: str, tags: str) -> Host:
+    """Return the host that a row says."""
+    return Host(name, frozenset(json.loads(tags)))
 
 
 def concerned(tx: Tx, host_ids: Iterable[str]) -> list[Concerned]:

@@ -36,7 +36,7 @@ class Teller:
         about = store.hosts_of(tx, alert)
         channels = store.list_channels(tx.db)
         heard = [self._tell_one(tx, channel, news, alert, about) for channel in channels]
-        _explain(tx, news, alert, heard)
+        explain(tx, news, alert, heard)
         if alert.held_by is not None:
             self._tell_of_outage(tx, alert.held_by, about)
 
@@ -57,7 +57,7 @@ class Teller:
             return
         heard = [self._tell_one(tx, channel, News.RAISED, outage, taken) for channel in choosy]
         if any(one.verdict in (Verdict.TOLD, Verdict.PACED) for one in heard):
-            _explain(tx, News.RAISED, outage, heard)
+            explain(tx, News.RAISED, outage, heard)
 
     def follow_up(self, tx: Tx, news: News, alert: Alert) -> None:
         """Tell every channel that was told of the alert, or will be, how it goes on."""
@@ -67,14 +67,13 @@ class Teller:
             told = told or pacing.is_held(tx, channel.id, alert.id)
             verdict = Verdict.TOLD if told else Verdict.NOT_TOLD_BEFORE
             heard.append(self._let_hear(tx, channel, news, alert, verdict))
-        _explain(tx, news, alert, heard)
+        explain(tx, news, alert, heard)
 
     def _let_hear(
         self, tx: Tx, channel: Channel, news: News, alert: Alert, verdict: Verdict
     ) -> Heard:
         """Queue the message if the verdict is so, and neither kind nor pace are against it."""
-        if verdict is Verdict.TOLD and news in kind_of(channel.kind).unsaid:
-            verdict = Verdict.UNSAID
+        verdict = unless_unsaid(channel, news, verdict)
         if verdict is not Verdict.TOLD:
             return Heard(channel, verdict)
         held = pacing.hold(tx, channel, alert)
@@ -84,9 +83,13 @@ class Teller:
         return Heard(channel, Verdict.TOLD)
 
     def _queue(self, tx: Tx, channel: Channel, news: News, alert: Alert) -> None:
+        delivering.enqueue(tx, self.message(channel, news, alert, store.named(tx, alert)))
+
+    def message(self, channel: Channel, news: News, alert: Alert, named: Alert) -> NewDelivery:
+        """Compose the message about an alert; `named`: the same with its host's name."""
         new_id = policy.delivery_id(channel.id, news, alert)
-        body = message.compose(new_id, news, store.named(tx, alert), self._public_url)
-        delivering.enqueue(tx, NewDelivery(new_id, channel.id, news, (alert.id,), body))
+        body = message.compose(new_id, news, named, self._public_url)
+        return NewDelivery(new_id, channel.id, news, (alert.id,), body)
 
     # -- the end of a mass outage ------------------------------------------------------------------
 
@@ -105,7 +108,7 @@ class Teller:
             wanted = [alert for alert in away if _wants(tx, channel, alert)]
             heard.append(self._release_on(tx, channel, outage, wanted, still_away))
             named.update(alert.id for alert in wanted[:LISTED_IN_SUMMARY])
-        _explain(tx, News.SUMMARY if still_away else News.RESOLVED, outage, heard)
+        explain(tx, News.SUMMARY if still_away else News.RESOLVED, outage, heard)
         _explain_released(tx, freed, named)
 
     def _release_on(
@@ -155,6 +158,12 @@ class Teller:
         delivering.enqueue(tx, NewDelivery(new_id, channel.id, news, (outage.id,), body))
 
 
+def unless_unsaid(channel: Channel, news: News, verdict: Verdict) -> Verdict:
+    """Return the verdict, or that the channel's kind has no word for what it would be told."""
+    unsaid = verdict is Verdict.TOLD and news in kind_of(channel.kind).unsaid
+    return Verdict.UNSAID if unsaid else verdict
+
+
 def _wants(tx: Tx, channel: Channel, alert: Alert) -> bool:
     about = store.hosts_of(tx, alert)
     return policy.assess_news(alert, about, channel.wanted) is Verdict.TOLD
@@ -173,7 +182,7 @@ def _was_told(tx: Tx, channel: Channel, alert: Alert) -> bool:
     return not queue.may_raise(tx, channel.id, alert.id)
 
 
-def _explain(tx: Tx, news: News, alert: Alert, heard: Sequence[Heard]) -> None:
+def explain(tx: Tx, news: News, alert: Alert, heard: Sequence[Heard]) -> None:
     """Leave the decision who was told and why the others were not (R19)."""
     told = [one.channel.name for one in heard if one.verdict is Verdict.TOLD]
     later = [_later(one.channel, one.held) for one in heard if one.held is not None]

@@ -22,10 +22,12 @@ from tests.mutants.breakages import (
     sites,
     stays,
     thresholds,
+    together,
 )
 
 MUTANTS = (
     *loop.MUTANTS,
+    *together.MUTANTS,
     *bus.MUTANTS,
     *presence.MUTANTS,
     *alerting.MUTANTS,

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -22,23 +22,22 @@ import structlog
 from libs.common.bus.base import LogMessage
 from libs.common.clock import from_micros, to_micros
 from libs.common.errors import DormiceError
-from libs.common.events import registry
-from libs.common.events.base import BadEvent, decode
+from libs.common.events.base import BadEvent, Envelope, decode
 from libs.common.events.host import Dead
 from libs.common.ids import IdSource
 from libs.common.loop.deadlines import Deadlines
+from libs.common.loop.keys import KNOWN, Key, id_of, key_of, key_of_type
 from libs.common.loop.machine import Buckets, Machine
-from libs.common.loop.step import Effect, Position, Step, Work, faults_of, is_fault
+from libs.common.loop.outcomes import Outcome, in_parts
+from libs.common.loop.step import Effect, Ended, Position, Step, Work, faults_of, is_fault
 from libs.common.loop.tx import Tx
-from libs.common.loop.unsent import Unsent, last_row
+from libs.common.loop.unsent import Unheard, Unsent, last_row
 from libs.common.store.database import savepoint, transaction
 
 log = structlog.get_logger()
 
 DUE_PER_STEP = 1000
 FAILED_AGAIN = timedelta(minutes=10)
-_FAMILIES_BY_FIRST_TOKEN = frozenset({"audit", "dead"})
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Core:
@@ -48,11 +47,12 @@ class Core:
         self.machine = machine
         self.db = db
         self._ids = ids or IdSource()
-        self._interest = {_interest_key(model.type) for model in machine.handlers}
+        self._interest = {key_of_type(model.type) for model in machine.handlers}
         self._last_effect_row = 0
         self._position: Position | None = None  # As of the last commit; None: not known here.
         self._deadlines = Deadlines(db)
         self._unsent = Unsent(db)
+        self._unheard = Unheard()
         self._removed_row = 0  # Up to it the outbox is empty.
         self._last_row = last_row(db)
 
@@ -93,7 +93,8 @@ class Core:
     def handles(self, message: LogMessage) -> bool:
         """Say whether a step does more with it than move the position and empty the outbox."""
         key = key_of(message.subject)
-        return key in self._interest or key not in _KNOWN
+        wanted = key in self._interest and message.event_id not in self._unheard
+        return wanted or key not in KNOWN
 
     # -- the step ------------------------------------------------------------------------------
 
@@ -126,10 +127,7 @@ class Core:
                 last = messages[-1]
                 step.position = Position(position.log_created_at, last.seq, last.event_id)
                 self._save(step.position)
-            if inputs:
-                tx.write_decisions()  # A call may read them, and what it does may be taken back.
-            for work in inputs:
-                self._answer(tx, work, step)
+            self._answer_all(tx, inputs, step)
             if deadlines:
                 self._run_due(tx, step)
             self._run_last(tx)
@@ -138,6 +136,9 @@ class Core:
         self._removed_row = max(self._removed_row, sent_row)
         self._unsent.forget(sent_row)
         self._unsent.add(tx.rows)
+        self._unheard.heard(messages)
+        if self.machine.knows_own:
+            self._unheard.add(tx.rows)
         if tx.effects_started:
             self._collect_effects(step)
         return step
@@ -164,8 +165,8 @@ class Core:
         mark, unknown = tx.mark(), step.unknown
         try:
             with savepoint(self.db):
-                for message in messages:
-                    self._apply_one(tx, message, step)
+                for key, run in groupby(messages, key=lambda one: key_of(one.subject)):
+                    self._apply_run(tx, key, list(run), step)
         except Exception as error:
             if is_fault(error):
                 raise
@@ -178,21 +179,28 @@ class Core:
             self._apply(tx, messages[:middle], step)
             self._apply(tx, messages[middle:], step)
 
-    def _apply_one(self, tx: Tx, message: LogMessage, step: Step) -> None:
-        key = key_of(message.subject)
+    def _apply_run(self, tx: Tx, key: Key, messages: Sequence[LogMessage], step: Step) -> None:
+        """Apply messages that follow each other and are of one family and name."""
         if key not in self._interest:
-            step.unknown += key not in _KNOWN
+            step.unknown += len(messages) * (key not in KNOWN)
             return
-        envelope = decode(message.data)
-        if envelope is None:
-            step.unknown += 1
-            return
-        handler = self.machine.handlers.get(type(envelope.event))
-        if handler is not None:
-            tx.seq, tx.event_id = message.seq, envelope.id
-            tx.time = min(envelope.time, tx.now)  # Its sender's clock may be ahead of ours.
-            handler(tx, envelope.event)
-            tx.seq, tx.time, tx.event_id = 0, tx.now, ""
+        read = [(one, decode(one.data)) for one in messages if one.event_id not in self._unheard]
+        known = [(message, envelope) for message, envelope in read if envelope is not None]
+        step.unknown += len(read) - len(known)
+        for model, run in groupby(known, key=lambda one: type(one[1].event)):
+            found = list(run)
+            of_many = self.machine.handlers_of_many.get(model)
+            if of_many is not None and len(found) > 1:
+                of_many(tx, [envelope.event for _, envelope in found])
+            elif model in self.machine.handlers:
+                for message, envelope in found:
+                    self._apply_one(tx, message, envelope)
+
+    def _apply_one(self, tx: Tx, message: LogMessage, envelope: Envelope) -> None:
+        tx.seq, tx.event_id = message.seq, envelope.id
+        tx.time = min(envelope.time, tx.now)  # Its sender's clock may be ahead of ours.
+        self.machine.handlers[type(envelope.event)](tx, envelope.event)
+        tx.seq, tx.time, tx.event_id = 0, tx.now, ""
 
     def _bury(self, tx: Tx, message: LogMessage, error: Exception, step: Step) -> None:
         step.dead += 1
@@ -205,12 +213,20 @@ class Core:
         tx.emit(
             Dead(
                 service=self.machine.name,
-                event_id=_id_of(message),
+                event_id=id_of(message),
                 event_subject=message.subject,
                 seq=message.seq,
                 error=f"{type(error).__name__}: {error}"[:500],
             )
         )
+
+    def _answer_all(self, tx: Tx, inputs: Sequence[Work], step: Step) -> None:
+        if inputs:
+            tx.write_decisions()  # A call may read them, and what it does may be taken back.
+        for together, works in in_parts(inputs):
+            if together is None or not self._answer_together(tx, together, works, step):
+                for work in works:
+                    self._answer(tx, work, step)
 
     def _answer(self, tx: Tx, work: Work, step: Step) -> None:
         mark = tx.mark()
@@ -227,7 +243,23 @@ class Core:
         if isinstance(answer, DormiceError):
             tx.back_to(mark)
         step.answers.append(answer)
-        step.answer_rows.append(tx.rows[-1].row_id if tx.mark()[1] > mark[1] else 0)
+        step.answer_rows.append(_last_row(tx, mark))
+
+    def _answer_together(self, tx: Tx, together: Work, works: Sequence[Work], step: Step) -> bool:
+        """Decide several at once; False if that fails: one by one it shows which of them does."""
+        mark = tx.mark()
+        try:
+            with savepoint(self.db):
+                together(tx)
+        except Exception as error:
+            if is_fault(error):
+                raise
+            log.exception("inputs_not_decided_together", service=self.machine.name)
+            tx.back_to(mark)
+            return False
+        step.answers.extend(None for _ in works)
+        step.answer_rows.extend(_last_row(tx, mark) for _ in works)
+        return True
 
     # -- deadlines -----------------------------------------------------------------------------
 
@@ -286,13 +318,7 @@ class Core:
 
     def outcome(self, effect: Effect, outcome: dict[str, Any]) -> Work:
         """Return the input that ends an effect; ignored if it was dropped or replaced meanwhile."""
-
-        def end(tx: Tx) -> None:
-            gone = tx.db.execute("DELETE FROM effect WHERE row_id = ?", (effect.row_id,))
-            if gone.rowcount:
-                self.machine.outcomes[effect.kind](tx, effect.key, effect.payload, outcome)
-
-        return end
+        return Outcome(self.machine, Ended(effect, outcome))
 
     def _save(self, position: Position) -> None:
         self.db.execute(
@@ -303,25 +329,6 @@ class Core:
         )
 
 
-def _interest_key(event_type: str) -> tuple[str, str]:
-    _, family, name, _ = event_type.split(".")
-    return family, name
-
-
-_KNOWN = {_interest_key(model.type) for model in registry.ALL}
-
-
-def key_of(subject: str) -> tuple[str, str]:
-    """Return what `_interest_key` gives for the type that is stored under `subject`."""
-    _, family, *rest = subject.split(".")
-    return family, "recorded" if family in _FAMILIES_BY_FIRST_TOKEN else rest[-1]
-
-
-def _id_of(message: LogMessage) -> str:
-    """Return the id of an event that cannot be applied, as one token: from the header, else from
-    the body if it can be read that far, else its place."""
-    try:
-        written = message.event_id or json.loads(message.data)["id"]
-    except (ValueError, TypeError, KeyError):
-        written = ""
-    return str(written) if _TOKEN.fullmatch(str(written)) else f"seq-{message.seq}"
+def _last_row(tx: Tx, mark: Sequence[int]) -> int:
+    """Return the last outbox row since `mark`, 0 if there is none."""
+    return tx.rows[-1].row_id if len(tx.rows) > mark[1] else 0

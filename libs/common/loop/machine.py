@@ -6,7 +6,7 @@ back batch leaves no trace. Everything it may do is on `Tx`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from libs.common.events.base import Event
 from libs.common.events.host import Actor
+from libs.common.loop.step import Ended
 from libs.common.loop.tx import Tx
 
 Role = Literal["viewer", "operator", "admin"]
@@ -22,6 +23,10 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 
 OnEvent = Callable[[Tx, Any], None]
 """(tx, event). May emit, schedule, start effects. An exception makes the event a dead letter."""
+
+OnEvents = Callable[[Tx, Sequence[Any]], None]
+"""(tx, events of one type, in order). Leaves the state that `OnEvent` of each would; `tx.seq` and
+the like are as outside of an event. If it raises, the events are applied in smaller parts."""
 
 OnDeadline = Callable[[Tx, str, datetime], None]
 """(tx, key, due_at). The deadline's row is already gone; schedule it again to look again."""
@@ -31,6 +36,10 @@ OnRequest = Callable[[Tx, Actor, Any], Any]
 
 OnOutcome = Callable[[Tx, str, dict[str, Any], dict[str, Any]], None]
 """(tx, key, payload, outcome) of an effect that ended."""
+
+OnOutcomes = Callable[[Tx, Sequence[Ended]], None]
+"""(tx, effects of one kind that ended, in order). Leaves the state that `OnOutcome` of each would;
+if it raises, they are taken one by one."""
 
 OnLive = Callable[[Tx, str, dict[str, Any]], None]
 """(tx, subject, data) of an unstored message, such as a gateway's beat."""
@@ -66,12 +75,17 @@ class Machine:
     unhurried: ClassVar[bool] = False
     """Fifty milliseconds more hurt nobody: it may rest between small steps (`rest.py`)."""
 
+    knows_own: ClassVar[bool] = False
+    """What it emits says nothing that its state does not: the log need not tell it again."""
+
     def __init__(self) -> None:
         self.source = f"dormice/{self.name}"
         self.handlers: Mapping[type[Event], OnEvent] = {}
+        self.handlers_of_many: Mapping[type[Event], OnEvents] = {}
         self.deadlines: Mapping[str, OnDeadline] = {}
         self.verbs: Mapping[str, Verb] = {}
         self.outcomes: Mapping[str, OnOutcome] = {}
+        self.outcomes_of_many: Mapping[str, OnOutcomes] = {}
         self.live: Mapping[str, OnLive] = {}
 
     def load(self, tx: Tx, buckets: Buckets) -> None:

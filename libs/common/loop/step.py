@@ -42,6 +42,14 @@ class Effect:
     payload: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An effect with what came of it."""
+
+    effect: Effect
+    outcome: dict[str, Any]
+
+
 Work = Callable[[Tx], Any]
 """An input to decide in the step; its answer, or the DormiceError it raises, is in `answers`."""
 

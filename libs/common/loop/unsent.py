@@ -59,6 +59,24 @@ class Unsent:
             del self._rows[event_id]
 
 
+class Unheard:
+    """Own events, committed since the process began, that have not come from the log yet: by id,
+    where who emitted them need not hear them (`Machine.knows_own`)."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+
+    def __contains__(self, event_id: str) -> bool:
+        return event_id in self._ids
+
+    def add(self, rows: Iterable[OutboxRow]) -> None:
+        self._ids.update(row.message.event_id for row in rows if row.message.bucket is None)
+
+    def heard(self, messages: Iterable[LogMessage]) -> None:
+        if self._ids:
+            self._ids.difference_update(message.event_id for message in messages)
+
+
 def last_row(db: sqlite3.Connection) -> int:
     """Return the highest outbox row ever handed out: a row's number is never used again."""
     found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()

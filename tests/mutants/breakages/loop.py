@@ -23,8 +23,8 @@ ONE_TRANSACTION = (
         "loop-believes-a-fast-clock",
         "R3 R9 R11",
         CORE,
-        "            tx.time = min(envelope.time, tx.now)",
-        "            tx.time = envelope.time",
+        "        tx.time = min(envelope.time, tx.now)",
+        "        tx.time = envelope.time",
         "unit/catchup/test_machine.py::test_r11_the_settle_begins_when_we_heard_of_it_however_fast_"
         "the_gateways_clock_is",
     ),
@@ -32,26 +32,26 @@ ONE_TRANSACTION = (
         "loop-position-in-a-transaction-of-its-own",
         "one-transaction R18",
         CORE,
-        "                self._save(step.position)\n            if inputs",
+        "                self._save(step.position)\n            self._answer",
         '                self.db.execute("COMMIT")\n'
         "                self._save(step.position)\n"
-        '                self.db.execute("BEGIN IMMEDIATE")\n            if inputs',
+        '                self.db.execute("BEGIN IMMEDIATE")\n            self._answer',
         f"{OF_CORE}::test_a_fault_at_the_end_of_a_step_takes_all_of_it_back",
     ),
     Mutant(
         "loop-position-not-saved",
         "one-transaction R18",
         CORE,
-        "                self._save(step.position)\n            if inputs",
-        "            if inputs",
+        "                self._save(step.position)\n            self._answer",
+        "            self._answer",
         f"{OF_CORE}::test_position_state_and_outbox_are_one_transaction",
     ),
     Mutant(
         "loop-calls-read-no-decision-of-their-step",
         "R19",
         CORE,
-        "            if inputs:\n                tx.write_decisions()",
-        "            if False:\n                tx.write_decisions()",
+        "        if inputs:\n            tx.write_decisions()",
+        "        if False:\n            tx.write_decisions()",
         f"{OF_CORE}::test_r19_what_the_log_led_to_is_read_by_a_call_and_stays_if_the_call_fails",
     ),
     Mutant(
@@ -295,9 +295,9 @@ EFFECTS_AND_LOG = (
     Mutant(
         "effect-dropped-but-its-outcome-counts",
         "effects",
-        CORE,
-        "            if gone.rowcount:\n",
-        "            if gone is not None:\n",
+        "libs/common/loop/outcomes.py",
+        "        if gone.rowcount:\n",
+        "        if gone is not None:\n",
         f"{OF_CORE}::test_an_outcome_of_a_dropped_effect_is_ignored",
     ),
     Mutant(

@@ -72,7 +72,7 @@ MUTANTS = (
         "notify-delivered-is-sent-again-after-a-restore",
         "R18 effects",
         "services/notify/delivering.py",
-        "        finish(tx, delivery, State.DELIVERED)\n    hand_out",
+        "        finish(tx, [delivery], State.DELIVERED)\n    hand_out",
         "        pass\n    hand_out",
         f"{OF_DELIVERIES}::test_r18_the_log_may_know_an_end_that_our_file_does_not",
     ),

@@ -343,4 +343,9 @@ def test_one_more_raise_costs_the_same_after_ten_thousand(world):
     assert touched
     for sql in touched:
         steps = [row[3] for row in world.db.execute(f"EXPLAIN QUERY PLAN {sql}")]
-        assert not [step for step in steps if step.startswith("SCAN") and "CONSTANT" not in step]
+        assert not [step for step in steps if step.startswith("SCAN") and not _is_short(step)]
+
+
+def _is_short(step):
+    """A constant, or the list that the statement was given."""
+    return "CONSTANT" in step or "json_each VIRTUAL TABLE" in step or step.startswith("SCAN about")

@@ -1,0 +1,112 @@
+"""What comes together may be decided together: outcomes of effects, events of a type; and what a
+machine knows already it is not told again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from libs.common.bus.base import LogMessage
+from libs.common.errors import DormiceError
+from libs.common.events.agent import AgentHello
+from libs.common.events.presence import PresenceOnline
+from libs.common.loop.core import Core
+from libs.common.loop.step import Effect, Ended
+from libs.common.loop.tx import Tx
+from tests.unit.loop.test_core import NOW, core, count, emitted, message
+
+__all__ = ["core"]
+
+
+def started(core: Core, *keys: str) -> list[Effect]:
+    """Return effects of the kind `send` that were handed out."""
+    work = [lambda tx, key=key: tx.start_effect("send", key, {}) for key in keys]
+    return core.step(inputs=work, now=NOW).effects
+
+
+def test_outcomes_that_come_together_are_decided_together(core: Core) -> None:
+    ended: list[list[str]] = []
+    core.machine.outcomes_of_many = {
+        "send": lambda tx, many: ended.append([one.effect.key for one in many])
+    }
+    gone, *effects = started(core, "gone", "k", "l", "m")
+    core.step(inputs=[lambda tx: tx.drop_effect("send", "gone")], now=NOW)
+    works = [core.outcome(effect, {}) for effect in (gone, *effects)]
+    step = core.step(inputs=[*works[:3], lambda _: 7, works[3], works[3]], now=NOW)
+    assert (step.answers, ended) == ([None, None, None, 7, None, None], [["k", "l"], ["m"]])
+    assert core.restart().effects == []
+
+
+def test_outcomes_that_cannot_be_decided_together_are_taken_one_by_one(core: Core) -> None:
+    def on_send(tx: Tx, key: str, _payload: Any, _outcome: Any) -> None:
+        tx.emit(PresenceOnline(host_id=key, name="", always_on=True, since=NOW, session="s",
+                               gateway="gw-1"))  # fmt: skip
+        if key == "bad":
+            raise ZeroDivisionError
+
+    def on_many(tx: Tx, many: Sequence[Ended]) -> None:
+        for one in many:
+            on_send(tx, one.effect.key, one.effect.payload, one.outcome)
+
+    core.machine.outcomes = {"send": on_send}
+    core.machine.outcomes_of_many = {"send": on_many}
+    effects = started(core, "k", "bad", "l")
+    step = core.step(inputs=[core.outcome(effect, {}) for effect in effects], now=NOW)
+    assert [event.host_id for event in emitted(step)] == ["k", "l"]
+    assert [isinstance(answer, DormiceError) for answer in step.answers] == [False, True, False]
+    assert step.answer_rows[0] < step.answer_rows[2]
+    assert [effect.key for effect in core.restart().effects] == ["bad"]
+
+
+def test_events_that_come_together_are_handled_together(core: Core) -> None:
+    handled: list[list[str]] = []
+    core.machine.handlers_of_many = {
+        AgentHello: lambda tx, many: handled.append([event.host_id for event in many])
+    }
+    other = LogMessage(3, "dormice.audit.notify.x", b"{}", "e3")
+    core.step([message(1, "a"), message(2, "b"), other, message(4, "c")], now=NOW)
+    assert handled == [["a", "b"]]
+    assert count(core, "hello") == 1
+
+
+def test_one_that_spoils_what_is_handled_together_is_found(core: Core) -> None:
+    def on_many(tx: Tx, many: Sequence[AgentHello]) -> None:
+        for event in many:
+            core.machine.handlers[AgentHello](tx, event)
+
+    core.machine.handlers_of_many = {AgentHello: on_many}
+    batch = [message(seq, "poison" if seq == 3 else f"h{seq}") for seq in range(1, 9)]
+    step = core.step(batch, now=NOW)
+    assert (step.dead, count(core, "hello")) == (1, 7)
+
+
+@pytest.mark.parametrize("knows_own", [True, False])
+def test_an_own_event_is_heard_again_only_by_who_needs_to(core: Core, knows_own: bool) -> None:
+    heard: list[str] = []
+    core.machine.knows_own = knows_own  # type: ignore[misc]
+    core.machine.handlers = {
+        **core.machine.handlers, PresenceOnline: lambda tx, event: heard.append(event.host_id)
+    }  # fmt: skip
+    core = Core(core.machine, core.db)
+    (row,) = [row for row in core.step([message(1)], now=NOW).outbox if not row.message.bucket]
+    assert row.message.data is not None
+    own = LogMessage(2, row.message.subject, row.message.data, row.message.event_id)
+    assert core.handles(own) is not knows_own
+    core.step([own], now=NOW)
+    assert heard == ([] if knows_own else ["h"])
+
+
+def test_an_own_event_is_heard_after_a_restart(core: Core) -> None:
+    """The file may be a copy made before it was decided."""
+    heard: list[str] = []
+    core.machine.knows_own = True  # type: ignore[misc]
+    core.machine.handlers = {
+        **core.machine.handlers, PresenceOnline: lambda tx, event: heard.append(event.host_id)
+    }  # fmt: skip
+    (row,) = [row for row in core.step([message(1)], now=NOW).outbox if not row.message.bucket]
+    assert row.message.data is not None
+    own = LogMessage(2, row.message.subject, row.message.data, row.message.event_id)
+    Core(core.machine, core.db).step([own], now=NOW)
+    assert heard == ["h"]
