@@ -20,6 +20,7 @@ from cli.simulator.oracle_jobs import JobOracle
 from cli.simulator.oracle_missed import MissedOracle
 from cli.simulator.oracle_outages import OutageOracle
 from cli.simulator.oracle_silences import SilenceOracle
+from cli.simulator.oracle_unobserved import UnobservedOracle
 from libs.common.clock import from_micros
 from libs.common.events.host import HostRecord
 
@@ -45,6 +46,7 @@ class Oracle(Asking):
         self._chances, self._missed = ChanceOracle(world), MissedOracle(world)
         self._silences, self._outages = SilenceOracle(world), OutageOracle(world)
         self._hands, self._jobs = HandOracle(world), JobOracle(world)
+        self._unobserved = UnobservedOracle(world)
 
     def is_quiet(self) -> bool:
         world = self._world
@@ -64,6 +66,7 @@ class Oracle(Asking):
         self._judge_deliveries()
         self._silences.judge(records)
         self._outages.judge(records)
+        self._unobserved.judge()
         self._hands.judge()
         self._explanations.judge()
 

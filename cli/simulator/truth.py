@@ -104,6 +104,7 @@ class Truth:
     succeeded: set[str] = field(default_factory=set)
     muted: dict[tuple[str, str], datetime] = field(default_factory=dict)
     lost_at: list[datetime] = field(default_factory=list)
+    clock_set_at: datetime | None = None
     silences: dict[str, Silence] = field(default_factory=dict)
     perhaps_ended: set[str] = field(default_factory=set)
     unanswered: int = 0  # silences that were asked for
@@ -152,6 +153,7 @@ class Truth:
 
     def clock_is_set(self, by: timedelta) -> None:
         """A gateway that notices listens anew: what it has not heard, it could not hear."""
+        self.clock_set_at = max(self.world.now, self.world.now + by)
         if by < timedelta():
             self.disturb("clock set back", -by)  # Nothing is said of a time that comes twice.
         else:

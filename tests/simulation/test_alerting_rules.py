@@ -26,6 +26,7 @@ from services.alerting.policy_chances import ChanceVerdict
 from services.alerting.policy_missed import MissedVerdict
 from services.alerting.policy_outage import OutageVerdict
 from services.notify import policy as telling
+from services.presence import policy as presence
 
 NO_BACKUPS = Plan(hosts=5, days=10, troubles_per_day=2, only=("fail_backups", "set_threshold"))
 WEDGED = Plan(hosts=3, days=3, troubles_per_day=4, only=("wedge_schedules",))
@@ -37,6 +38,9 @@ DARK = Plan(hosts=13, days=1.5, troubles_per_day=6, quick=True, only=("lose_site
 HANDLED = Plan(
     hosts=3, days=6, troubles_per_day=8, only=("fail_backups", "handle_together", "handle_alert")
 )
+UNSEEN = Plan(
+    hosts=2, days=1, troubles_per_day=8, only=("crash", "long_outage", "slow_service", "bus_blip")
+)
 
 
 @pytest.mark.parametrize(("seed", "plan", "wanted"), [
@@ -46,6 +50,7 @@ HANDLED = Plan(
     (2, SILENCED, {"a silenced alert", "a silenced alert (weekly)", "a loud alert"}),
     (1, DARK, {"a mass outage", "why there is a mass outage"}),
     (5, HANDLED, {"one acknowledges", "one resolves"}),
+    (20, UNSEEN, {"time that nobody observed"}),
 ])  # fmt: skip
 def test_each_rule_is_asked_for(seed: int, plan: Plan, wanted: set[str]) -> None:
     result = play(seed, plan)
@@ -62,6 +67,11 @@ def never_conflicting(tx: Any, alert_id: str) -> Any:
     alert = requests.rows.find_alert(tx, alert_id)
     assert alert is not None
     return alert.model_copy(update={"state": AlertState.OPEN})
+
+
+def first_hides(since: Any, until: Any, others: Any, _: Any) -> presence.Gap | None:
+    """Whoever listens now is thought to have listened all the time."""
+    return None if others else presence.Gap(since, until)
 
 
 BROKEN: dict[str, tuple[Plan, int, ModuleType, str, Any, str]] = {
@@ -92,6 +102,8 @@ BROKEN: dict[str, tuple[Plan, int, ModuleType, str, Any, str]] = {
         HANDLED, 5, requests, "_get_unresolved", never_conflicting, "2 did so"),
     "a mute goes on for a day": (
         HANDLED, 5, policy, "MUTED_FOR", timedelta(days=1), "nobody knows"),
+    "the first of two gateways speaks for both": (
+        UNSEEN, 20, presence, "unobserved", first_hides, "nobody listened"),
 }  # fmt: skip
 
 
