@@ -40,6 +40,8 @@ from services.notify.settings import NotifySettings
 from services.notify.telling import Teller
 from services.notify.telling_many import learn_raised
 
+SENDS_OF_A_STORM = 20
+"""With so many messages on their way, none of them is late by what a rest takes."""
 PRUNE = "prune"
 PRUNE_EVERY = timedelta(days=1)
 PRUNE_AGAIN = timedelta(minutes=1)
@@ -53,7 +55,7 @@ class NotifyMachine(Machine):
     package = "services.notify"
     buckets = ("hosts", "alerts")
     knows_own = True
-    unhurried = True
+    rests_above = SENDS_OF_A_STORM
 
     def __init__(self, vault: Vault, settings: NotifySettings) -> None:
         super().__init__()

@@ -35,6 +35,11 @@ class Effects:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._undecided: set[int] = set()
 
+    @property
+    def running(self) -> int:
+        """How many have not ended."""
+        return len(self._running)
+
     def start(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if effect.row_id not in self._running and effect.row_id not in self._undecided:

@@ -6,6 +6,7 @@ back batch leaves no trace. Everything it may do is on `Tx`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,6 +75,9 @@ class Machine:
 
     unhurried: ClassVar[bool] = False
     """Fifty milliseconds more hurt nobody: it may rest between small steps (`rest.py`)."""
+
+    rests_above: ClassVar[float] = math.inf
+    """While more effects than this run, it may rest between small steps too: outcomes will come."""
 
     knows_own: ClassVar[bool] = False
     """What it emits says nothing that its state does not: the log need not tell it again."""

@@ -32,7 +32,7 @@ from libs.common.loop.effects import EffectRunner, Effects
 from libs.common.loop.follow import open_log
 from libs.common.loop.inputs import Input, Inputs, Submitted, live_input
 from libs.common.loop.machine import Machine
-from libs.common.loop.rest import rest_seconds
+from libs.common.loop.rest import may_rest, rest_seconds
 from libs.common.loop.sender import Sender
 from libs.common.loop.signals import Signals
 from libs.common.loop.step import Effect, StoreFault, Work, faults_of
@@ -269,7 +269,7 @@ class Service:
                     sending.result()
                 started = monotonic_seconds()
                 size = await self._pass(ahead)
-                if self.machine.unhurried:
+                if may_rest(self.machine, self._effects.running):
                     await asyncio.sleep(rest_seconds(size, monotonic_seconds() - started))
             await self._step(self._company.take(), [], self.clock.now())
         finally:

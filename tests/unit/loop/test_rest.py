@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from libs.common.loop.rest import LONGEST_REST_SECONDS, SMALL_STEP, rest_seconds
+from libs.common.loop.machine import Machine
+from libs.common.loop.rest import LONGEST_REST_SECONDS, SMALL_STEP, may_rest, rest_seconds
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,20 @@ from libs.common.loop.rest import LONGEST_REST_SECONDS, SMALL_STEP, rest_seconds
 )
 def test_how_long_a_step_earns(size: int, took: float, rest: float) -> None:
     assert rest_seconds(size, took) == rest
+
+
+@pytest.mark.parametrize(
+    ("unhurried", "above", "effects", "rests"),
+    [
+        pytest.param(False, math.inf, 1000, False, id="somebody waits for it"),
+        pytest.param(True, math.inf, 0, True, id="nobody does"),
+        pytest.param(False, 20, 20, False, id="few effects run"),
+        pytest.param(False, 20, 21, True, id="many do"),
+    ],
+)
+def test_who_rests(unhurried: bool, above: float, effects: int, rests: bool) -> None:
+    class Resting(Machine):
+        name = "resting"
+
+    Resting.unhurried, Resting.rests_above = unhurried, above
+    assert may_rest(Resting(), effects) is rests
