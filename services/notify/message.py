@@ -22,6 +22,7 @@ _LEADS = {
     News.RESOLVED: "Resolved: ",
 }
 _NAMES_IN_SENTENCE = 10
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def alert_view(alert: Alert, public_url: str) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def sentence(news: News, alert: Alert) -> str:
 def finish(body: dict[str, Any], sent_at: datetime) -> bytes:
     """Return the bytes to send now."""
     ordered = {**body, "sent_at": to_rfc3339(sent_at)}
-    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+    return _as_json(ordered).encode()
 
 
 def _body(

@@ -18,6 +18,7 @@ from libs.common.ids import IdSource
 from libs.common.loop.deadlines import Change, find_due
 
 DECISIONS_PER_HOST = 1000
+_as_json = json.JSONEncoder(default=str).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,7 @@ class Tx:
 
     def decide(self, host_id: str, what: str, text: str, *, rule: str = "", **facts: Any) -> None:
         """Leave a decision that explains itself (R19). `facts` must be JSON."""
-        self._decisions.append(
-            (to_micros(self.now), host_id, what, rule, text, json.dumps(facts, default=str))
-        )
+        self._decisions.append((to_micros(self.now), host_id, what, rule, text, _as_json(facts)))
 
     def write_decisions(self) -> None:
         """Write what was decided so far; never within what may be taken back to a mark before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from datetime import datetime
 from typing import Any, ClassVar
@@ -40,7 +39,7 @@ def write_letter(config: WebhookConfig, body: dict[str, Any], now: datetime) -> 
 def sign(secret: str, timestamp: str, content: bytes) -> str:
     """Return the value of Dormice-Signature."""
     signed = timestamp.encode() + b"." + content
-    return f"v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+    return f"v1={hmac.digest(secret.encode(), signed, 'sha256').hex()}"
 
 
 KIND = Kind(WebhookConfig, send)
