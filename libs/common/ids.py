@@ -34,14 +34,15 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-_SYSTEM = secrets.SystemRandom()
-
-
 class IdSource:
-    """ULIDs from a given random source, so that a simulation repeats exactly."""
+    """ULIDs from a given random source, so that a simulation repeats exactly.
+
+    Else from one of its own that the system seeds: such ids need be unique, not beyond guessing,
+    and to ask the system for each is a call in which another thread takes over.
+    """
 
     def __init__(self, random: Random | None = None) -> None:
-        self._random = random or _SYSTEM
+        self._random = random or Random(secrets.randbits(256))  # noqa: S311  No secrets.
 
     def next(self, now: datetime) -> str:
         """Return an id that carries `now`."""

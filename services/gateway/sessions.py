@@ -95,9 +95,11 @@ def _begin(tx: Tx, offer: Offer, settings: GatewaySettings) -> Accepted:
     hello, host_id = offer.hello, offer.token.host_id
     spool_id = hello.spool.id if hello.spool else offer.session
     sync_seq = hello.spool.last_seq if hello.spool else 0
-    spool = store.find_spool(tx.db, host_id, spool_id) or store.NEW_SPOOL
+    known_spool = store.find_spool(tx.db, host_id, spool_id)
+    spool = known_spool or store.NEW_SPOOL
     store.put_spool(tx.db, host_id, spool_id, spool, tx.now)
-    store.forget_old_spools(tx.db, host_id)
+    if known_spool is None:
+        store.forget_old_spools(tx.db, host_id)
     synced = policy.is_synced(sync_seq, spool.last_seq)
     store.put_session(
         tx.db,
