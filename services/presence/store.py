@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
@@ -20,6 +20,9 @@ _COLUMNS = (
     "connection, gateway, reason, clock_offset_seconds, on_battery, battery_percent, metered, "
     "version"
 )
+
+_HEARD = "coalesce((SELECT at FROM heard WHERE heard.host_id = host.host_id), last_seen)"
+_FIND = f"SELECT {_COLUMNS.replace('last_seen', _HEARD)} FROM host WHERE host_id = ?"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,8 @@ read_brief: Callable[[bytes], Brief] = TypeAdapter(Brief).validate_json
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
     """Return the host, also a removed one; `last_seen` of an online host is as of its last beat."""
-    row = tx.db.execute(f"SELECT {_COLUMNS} FROM host WHERE host_id = ?", (host_id,)).fetchone()  # noqa: S608
-    if row is None:
-        return None
-    host = _host(row)
-    heard = tx.db.execute("SELECT at FROM heard WHERE host_id = ?", (host_id,)).fetchone()
-    return replace(host, last_seen=from_micros(heard[0])) if heard else host
+    row = tx.db.execute(_FIND, (host_id,)).fetchone()
+    return None if row is None else _host(row)
 
 
 def _host(row: tuple[object, ...]) -> Host:
