@@ -55,10 +55,15 @@ class Result:
 
 def play(seed: int, plan: Plan) -> Result:
     """Simulate one world."""
+    return prepare(seed, plan).run()
+
+
+def prepare(seed: int, plan: Plan) -> Play:
+    """Return a world that has not begun."""
     chooser = Random(seed)  # noqa: S311  Repeatable on purpose.
     quick = chooser.random() < 0.1 if plan.quick is None else plan.quick
     world = World(seed, QUICK if quick else SLOW, gateways=chooser.choice([1, 1, 2]))
-    return _Play(world, plan, chooser).run()
+    return Play(world, plan, chooser)
 
 
 def _tags(number: int) -> list[str]:
@@ -70,7 +75,9 @@ def _tags(number: int) -> list[str]:
     return tags
 
 
-class _Play:
+class Play:
+    """A world, who disturbs it and who judges it."""
+
     def __init__(self, world: World, plan: Plan, chooser: Random) -> None:
         self.world, self.plan, self.chooser = world, plan, chooser
         self.oracle = Oracle(world)

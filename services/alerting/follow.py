@@ -25,10 +25,15 @@ _ORDER = {AlertState.OPEN: 0, AlertState.ACKNOWLEDGED: 1, AlertState.RESOLVED: 2
 
 
 def on_alert(tx: Tx, event: AlertEvent) -> None:
-    """Idempotent by (alert id, state): an alert only moves forward."""
+    """Idempotent by (alert id, state): an alert only moves forward.
+
+    A replay resolves as of an event's time, a little before it was resolved: the log knows when.
+    """
     alert = event.alert
     known = rows.find_alert(tx, alert.id)
     if known is not None and _ORDER[alert.state] <= _ORDER[known.state]:
+        if alert.state is AlertState.RESOLVED and alert != known:
+            rows.save_alert(tx, alert)
         return
     if alert.state is AlertState.RESOLVED:
         rows.save_alert(tx, alert)

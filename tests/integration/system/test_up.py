@@ -179,7 +179,7 @@ def intervals(data: Path) -> list[tuple[object, ...]]:
 
 
 async def test_a_rebuilt_file_holds_what_the_damaged_one_did(tmp_path: Path) -> None:
-    """Presence's timeline comes back from the log, and nothing is told twice."""
+    """Presence's timeline and alerting's silences come back from the log."""
     process = await start(tmp_path)
     async with api_of(tmp_path) as api:
         token = (await api.post("/enrollment-tokens", json={})).json()["token"]
@@ -190,6 +190,8 @@ async def test_a_rebuilt_file_holds_what_the_damaged_one_did(tmp_path: Path) -> 
         async with asyncio.timeout(20):
             while (await api.get(f"/hosts/{agent.host_id}")).json()["status"] != "offline":
                 await asyncio.sleep(0.05)
+        silence = {"host_id": agent.host_id, "for": "3h", "reason": "moved to another rack"}
+        silenced = (await api.post("/silences", json=silence)).json()
     await stop(process, signal.SIGTERM)
     before = intervals(tmp_path)
     assert len(before) == 3  # Enrolled, online, offline.
@@ -197,6 +199,10 @@ async def test_a_rebuilt_file_holds_what_the_damaged_one_did(tmp_path: Path) -> 
     assert await command(tmp_path, "rebuild", "presence") == (0, "")
     assert (tmp_path / "presence.db.before-rebuild").read_bytes().startswith(b"this is no")
     assert intervals(tmp_path) == before
+    (tmp_path / "alerting.db").unlink()
+    assert await command(tmp_path, "rebuild", "alerting") == (0, "")
     process = await start(tmp_path)
+    async with api_of(tmp_path) as api:
+        assert (await api.get("/silences")).json()["items"] == [silenced]
     await stop(process, signal.SIGTERM)
     assert intervals(tmp_path) == before
