@@ -235,8 +235,9 @@ class Node:
         inputs = [entry for entry in self._inputs if self.connected or not entry[2]]
         self._inputs = deque(entry for entry in self._inputs if entry[2] and not self.connected)
         due = self.connected and (self._is_due() or (self.world.is_eager and not self.hears))
-        if not (messages or inputs or self._acknowledged_row or self._is_due()):
-            return
+        told = self._acknowledged_row and not self.world.is_eager
+        if not (messages or inputs or told or self._is_due()):
+            return  # An acknowledgement alone waits for company.
         step = self._step(messages, [work for work, _, _ in inputs], deadlines=due)
         self._answer(inputs, step)
         if self.crash_at is CrashPoint.AFTER_COMMIT:

@@ -213,6 +213,11 @@ _PLACES = (
 )
 
 
+def is_anyone_queued(tx: Tx) -> bool:
+    """Say whether anyone waits for a slot: mostly nobody does, and this costs next to nothing."""
+    return tx.db.execute("SELECT 1 FROM arm WHERE state = 'queued' LIMIT 1").fetchone() is not None
+
+
 def queue(tx: Tx) -> Iterator[Queued]:
     """Yield who waits for a slot: longest without a success first, then by due time and host id."""
     for host_id, repository_id, _ in tx.db.execute(_ORDERED):

@@ -113,7 +113,7 @@ class Progress:
 
     def on_admit(self, tx: Tx, _key: str, _due_at: datetime) -> None:
         """Give the free slots to those who wait, in the queue's order."""
-        while True:
+        while arms.is_anyone_queued(tx):
             slots = arms.slots_in_use(
                 tx,
                 fleet_cap=self._settings.catchup_max_fleet,

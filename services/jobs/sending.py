@@ -62,10 +62,11 @@ class Sending:
 
     def on_serve(self, tx: Tx, host_id: str, _due_at: datetime) -> None:
         """Send what can be sent to a host whose reports have all arrived."""
-        host = hosts.find_host(tx, host_id)
+        requested = store.waiting(tx, host_id)
+        host = hosts.find_host(tx, host_id) if requested else None
         if host is None:
             return
-        waiting = [job for job in store.waiting(tx, host_id) if _is_wanted(tx, host, job)]
+        waiting = [job for job in requested if _is_wanted(tx, host, job)]
         session = host.live_session
         if session is None or not host.synced:
             return

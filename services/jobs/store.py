@@ -38,16 +38,16 @@ def _reader(column: Field[Any]) -> Callable[[Any], Any] | None:
     return bool if column.type == "bool" else _ENUMS.get(column.name)
 
 
-_READERS = [_reader(column) for column in fields(Job)]
+_READERS = [(place, read) for place, column in enumerate(fields(Job)) if (read := _reader(column))]
+"""Of the columns that SQLite holds in another form."""
 
 
 def _job(row: Sequence[Any]) -> Job:
-    return Job(
-        *[
-            value if read is None or value is None else read(value)
-            for read, value in zip(_READERS, row, strict=True)
-        ]
-    )
+    values = list(row)
+    for place, read in _READERS:
+        if values[place] is not None:
+            values[place] = read(values[place])
+    return Job(*values)
 
 
 def _written(value: Any) -> Any:
@@ -69,8 +69,11 @@ def update_job(tx: Tx, job_id: str, **changes: Any) -> Job:
         raise TypeError(f"a job has no {sorted(unknown)}")
     sets = ", ".join(f"{name} = ?" for name in changes)
     values = [_written(value) for value in changes.values()]
-    tx.db.execute(f"UPDATE job SET {sets} WHERE job_id = ?", (*values, job_id))  # noqa: S608
-    return get_job(tx, job_id)
+    (row,) = tx.db.execute(
+        f"UPDATE job SET {sets} WHERE job_id = ? RETURNING {_COLUMNS}",  # noqa: S608
+        (*values, job_id),
+    ).fetchall()
+    return _job(row)
 
 
 _OPEN = "('requested', 'dispatched', 'running')"

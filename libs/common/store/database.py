@@ -21,6 +21,8 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 LOCK_WAIT_SECONDS = 5.0
+STATEMENTS = 512
+"""How many a connection keeps compiled: no service has more of them."""
 
 
 class FileLock:
@@ -63,7 +65,9 @@ def open_connection(path: Path | str, package: str | None) -> sqlite3.Connection
     Raises: StoreBroken if it is no sound SQLite file or cannot be written.
     """
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
+        )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
