@@ -61,6 +61,9 @@ class Shell:
     is_startled: bool = False
     _beaten: dict[str, datetime] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._interval = self.settings.agent_interval
+
     @property
     def machine(self) -> GatewayMachine:
         machine = self.node.machine
@@ -194,9 +197,8 @@ class Shell:
             return max(heard, link.hears_until)
         if not link.agent.is_awake:
             return heard
-        beat = self.settings.agent_interval
-        since = max(self.world.now - heard, timedelta())
-        return heard + beat * (since // beat)
+        beats = (self.world.now - heard) // self._interval
+        return heard + self._interval * beats if beats > 0 else heard
 
     def heard(self) -> list[Heard]:
         """Return whom it has heard, and when last."""
@@ -238,7 +240,7 @@ class Shell:
         if self.listening_since is None or not self.node.connected:
             return None
         since, now = self.listening_since.isoformat(), self.world.now
-        fresh = now - self.settings.agent_interval
+        fresh = now - self._interval
         hosts = [one.host_id for one in self.heard() if one.last_seen > fresh]
         return {"gateway": self.settings.gateway_id, "since": since, "at": now.isoformat(),
                 "hosts": hosts}  # fmt: skip

@@ -34,11 +34,19 @@ def joined(
     groups: list[list[Session]] = []
     for session in sessions:
         last = groups[-1][-1].ended if groups else None
-        if last is not None and session.began - last - _within(last, session.began, dark) <= gap:
+        if last is not None and _is_near(last, session.began, gap, dark):
             groups[-1].append(session)
         else:
             groups.append([session])
     return groups
+
+
+def _is_near(
+    left: datetime, began: datetime, gap: timedelta, dark: Sequence[tuple[datetime, datetime]]
+) -> bool:
+    """Say whether at most `gap` of a break was seen by somebody."""
+    apart = began - left
+    return apart <= gap or apart - _within(left, began, dark) <= gap
 
 
 def _within(

@@ -135,11 +135,13 @@ class World:
 
     def at(self, moment: datetime, what: Callable[[], None]) -> None:
         """Do something when the services' clock shows `moment`, if nobody sets it until then."""
-        wait = max(moment - self.now, NO_TIME)
-        heapq.heappush(self._heap, (self._elapses + wait, next(self._order), what))
+        self._in(max(moment - self.now, NO_TIME), what)
 
     def after(self, seconds: float, what: Callable[[], None]) -> None:
-        self.at(self.now + timedelta(seconds=seconds), what)
+        self._in(timedelta(seconds=seconds), what)
+
+    def _in(self, wait: timedelta, what: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (self._elapses + wait, next(self._order), what))
 
     def run_until(self, end: datetime) -> None:
         """Let everything happen that happens before `elapsed` is `end`. Raises: Violation."""
@@ -154,8 +156,9 @@ class World:
         self.run_until(self._elapses + timedelta(seconds=seconds))
 
     def _pass_time(self, until: datetime) -> None:
-        self.now += until - self._elapses
-        self._elapses = until
+        if until != self._elapses:
+            self.now += until - self._elapses
+            self._elapses = until
 
     def set_clock(self, by: timedelta) -> None:
         """Set the clock of all services ahead or back. The agents' clocks are their own."""

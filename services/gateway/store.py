@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -86,13 +86,13 @@ def list_live(db: sqlite3.Connection) -> list[Session]:
 
 
 def _session(row: tuple[Any, ...]) -> Session:
-    found = Session(*row)
-    return replace(
-        found,
-        live=bool(found.live),
-        synced=bool(found.synced),
-        last_seen=from_micros(row[5]),
+    host_id, session, gateway, connection, live, last_seen, log_seq, spool, sync, synced, config = (
+        row
     )
+    return Session(
+        host_id, session, gateway, connection, bool(live), from_micros(last_seen), log_seq, spool,
+        sync, bool(synced), config,
+    )  # fmt: skip
 
 
 def put_session(db: sqlite3.Connection, new: Session) -> None:

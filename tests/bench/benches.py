@@ -121,7 +121,7 @@ BENCHES = (
     ),
     Bench(
         "simulator",
-        (Figure("rate", "simulator, 50-host world: host-days a second", "/s", 500, 5000,
+        (Figure("rate", "simulator, 50-host world: host-days a second of one core", "/s", 500, 5000,
                 more=True),),
         simulated.measure,
     ),
