@@ -90,7 +90,7 @@ async def test_an_accepted_connection_holds_nothing_of_its_handshake() -> None:
     try:
         async with connect(listener.url.replace("http", "ws") + "/agent/v1", proxy=None):
             await accepted.wait()
-            (socket,) = (one for one in gc.get_objects() if isinstance(one, AgentSocket))
+            (socket,) = (one for one in gc.get_objects() if type(one) is AgentSocket)
             assert not socket.request.headers
             assert not socket.response.headers
             assert len(vars(socket)) <= 30, "more make a hash table: name some in __slots__"
