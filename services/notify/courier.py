@@ -46,6 +46,7 @@ class Courier:
     def __init__(self, wires: Wires, vault: Vault, clock: Clock) -> None:
         self._wires, self._vault, self._clock = wires, vault, clock
         self._desks: dict[str, Desk] = {}
+        self._log = log.bind()  # Once, not for each of many tries.
 
     async def send(self, delivery_id: str, payload: dict[str, Any]) -> Outcome:
         """Try the delivery once; return its outcome (see delivering.on_sent)."""
@@ -55,7 +56,7 @@ class Courier:
         async with desk.places:
             started = monotonic_seconds()
             outcome = await self._try(delivery_id, desk)
-        say = log.debug if _is_plain(outcome) else log.info
+        say = self._log.debug if _is_plain(outcome) else self._log.info
         say(
             "notification_tried", delivery_id=delivery_id, channel_id=channel_id,
             tried=payload.get("try"), status=outcome.get("status"), error=outcome.get("error"),
@@ -94,7 +95,7 @@ class Courier:
             config = self._config_of(item.channel, desk)
         except SecretUnreadable as error:
             return {"error": error.message, "refused": True}
-        errand = Errand(item.channel.id, item.body, self._clock.now())
+        errand = Errand(item.channel.id, delivery_id, item.written, self._clock.now())
         return await kind_of(item.channel.kind).send(self._wires, config, errand)
 
     def _desk(self, channel_id: str) -> Desk:

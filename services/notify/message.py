@@ -22,7 +22,8 @@ _LEADS = {
     News.RESOLVED: "Resolved: ",
 }
 _NAMES_IN_SENTENCE = 10
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+json_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_TO_SEND = '"sent_at":null'
 
 
 def alert_view(alert: Alert, public_url: str) -> dict[str, Any]:
@@ -106,10 +107,11 @@ def sentence(news: News, alert: Alert) -> str:
     return f"{_LEADS.get(news, '')}{host}{alert.message}{who}"
 
 
-def finish(body: dict[str, Any], sent_at: datetime) -> bytes:
-    """Return the bytes to send now."""
-    ordered = {**body, "sent_at": to_rfc3339(sent_at)}
-    return _as_json(ordered).encode()
+def finish(written: str, sent_at: datetime) -> bytes:
+    """Return the bytes to send now. In what was written nothing of a user is before `sent_at`."""
+    if _TO_SEND not in written:  # Written by an earlier build, with spaces.
+        written = json_of(json.loads(written))
+    return written.replace(_TO_SEND, f'"sent_at":"{to_rfc3339(sent_at)}"', 1).encode()
 
 
 def _body(

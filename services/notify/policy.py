@@ -33,7 +33,7 @@ FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(minutes=30)
 TRY_FOR = timedelta(hours=24)
 JITTER = 0.1
-WINDOW_PER_CHANNEL = 100
+WINDOW_PER_CHANNEL = 400
 """How many deliveries of a channel may be handed to the shell at once; it sends a few at a time."""
 LISTED_IN_SUMMARY = 200
 KEEP_HISTORY = timedelta(days=90)

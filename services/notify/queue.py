@@ -15,6 +15,7 @@ from typing import Any
 
 from libs.common.clock import from_micros, to_micros
 from libs.common.loop.tx import Tx
+from services.notify.message import json_of
 from services.notify.policy import TELLING, News
 from services.notify.store import moment
 
@@ -115,13 +116,13 @@ def body_of(db: sqlite3.Connection, delivery_id: str) -> dict[str, Any]:
     return body
 
 
-def bodies_of(db: sqlite3.Connection, delivery_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the messages as composed, by id; those that are gone are left out."""
+def list_written(db: sqlite3.Connection, delivery_ids: Sequence[str]) -> dict[str, str]:
+    """Return the messages as written, by id; those that are gone are left out."""
     rows = db.execute(
         "SELECT id, body FROM delivery WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(delivery_ids),),
     )
-    return {id_: json.loads(body) for id_, body in rows}
+    return dict(rows.fetchall())
 
 
 def is_blocked(tx: Tx, place: int) -> bool:
@@ -276,9 +277,6 @@ def forget_ended(tx: Tx, before: datetime, limit: int) -> int:
         "(SELECT place FROM delivery WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
         (to_micros(before), limit),
     ).rowcount
-
-
-json_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def delivery_of(row: Iterable[Any]) -> Delivery:

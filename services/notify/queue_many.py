@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from libs.common.clock import to_micros
 from libs.common.loop.tx import Tx
-from services.notify.queue import COLUMNS, Delivery, NewDelivery, State, delivery_of, json_of
+from services.notify.message import json_of
+from services.notify.queue import COLUMNS, Delivery, NewDelivery, State, delivery_of
 
 _LISTED = "(SELECT value FROM json_each(?))"
 

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from libs.common.clock import monotonic_seconds
 from services.notify import queue, store
@@ -32,7 +32,7 @@ class Item:
     """A message with its channel, as they were when they were read."""
 
     channel: Channel
-    body: dict[str, Any]
+    written: str
     read_at: float
 
     @property
@@ -71,5 +71,5 @@ class Shelf:
         if channel is None:
             return {}
         now = monotonic_seconds()
-        bodies = queue.bodies_of(db, list(self._items))
-        return {one: Item(channel, body, now) for one, body in bodies.items()}
+        found = queue.list_written(db, list(self._items))
+        return {one: Item(channel, written, now) for one, written in found.items()}

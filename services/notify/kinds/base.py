@@ -9,6 +9,7 @@ stand outside. A kind is one file here and one line in `table.py`.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -85,11 +86,18 @@ class Wires:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One try: the message as composed (see message.py), and when it is tried."""
+    """One try: the message as composed (see message.py), written down, and when it is tried."""
 
     channel_id: str
-    body: dict[str, Any]
+    delivery_id: str
+    written: str
     now: datetime
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The message, read: a webhook sends it as it is."""
+        read: dict[str, Any] = json.loads(self.written)
+        return read
 
 
 Send = Callable[[Wires, Any, Errand], Awaitable[Outcome]]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from libs.common.events.alert import AlertState
+from services.notify import message
 from services.notify.configs import read_config
 from services.notify.kinds import smtp
 from services.notify.kinds.base import Errand, Wires
@@ -190,7 +191,8 @@ async def test_a_server_that_hangs_costs_its_time_and_no_more() -> None:
     async with server, out() as ways:
         asked = read_config("smtp", config(MailServer(port)))
         assert isinstance(asked, smtp.SmtpConfig)
-        outcome = await smtp.send(ways, asked, Errand("c1", RAISED, NOW), 0.3)
+        errand = Errand("c1", "d1", message.json_of(RAISED), NOW)
+        outcome = await smtp.send(ways, asked, errand, 0.3)
         ended.set()
     assert outcome == {"error": "no answer within 0.3 s"}
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from libs.common.testing.webhook_receiver import CLOSE, HANG, Answer, WebhookReceiver
 from services.notify import message
 from services.notify.kinds import http, webhook
+from services.notify.kinds.base import Errand
 from services.notify.kinds.webhook import WebhookConfig
 from services.notify.lines import Lines
 from services.notify.target_rules import Network
@@ -48,7 +49,8 @@ async def post(
     lines: Lines, url: str, secret: str | None = None, timeout: float = 5.0
 ) -> dict[str, object]:
     body = message.compose_test("d1", "ops")
-    letter = webhook.write_letter(WebhookConfig(url=url, secret=secret), body, NOW)
+    errand = Errand("c1", "d1", message.json_of(body), NOW)
+    letter = webhook.write_letter(WebhookConfig(url=url, secret=secret), errand)
     return await http.post(lines, letter, NOW, timeout)
 
 

@@ -48,4 +48,5 @@ async def send(
     out: Wires, kind: str, config: dict[str, Any], body: dict[str, Any], now: datetime = NOW
 ) -> Outcome:
     """Send as the courier does: by the kind's table, from a config as an operator gives it."""
-    return await kind_of(kind).send(out, read_config(kind, config), Errand("c1", body, now))
+    errand = Errand("c1", body["id"], message.json_of(body), now)
+    return await kind_of(kind).send(out, read_config(kind, config), errand)

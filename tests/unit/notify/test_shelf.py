@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +48,7 @@ async def test_all_that_is_in_hand_is_one_hop(world: World) -> None:
     made, channel, ids = in_hand(world, read, 50)
     items = [await made.take(one) for one in ids]
     assert read.hops == 1
-    assert [item.body["id"] for item in items if item] == ids
+    assert [json.loads(item.written)["id"] for item in items if item] == ids
     assert {item.channel.id for item in items if item} == {channel}
     assert made._items == {}
 
