@@ -68,7 +68,7 @@ class Gateways:
         start = timeline.find_open_gap(tx)
         timeline.drop_open_gap(tx)
         if start is None and known is not None and known.state is GatewayState.LISTENING:
-            start = known.heard_at  # It was interrupted without a word.
+            start = known.last_listened  # It was interrupted without a word.
         if start is not None:
             self._keep_gap(tx, event.gateway, start, event.since)
 

@@ -82,9 +82,11 @@ class Gateway:
 
     @property
     def last_listened(self) -> datetime:
-        """Until when it listened, as far as is known."""
-        stopped = self.state is GatewayState.STOPPED
-        return self.ended_at if stopped and self.ended_at else self.heard_at
+        """Until when it listened, as far as is known: a period without a beat is none."""
+        if self.state is GatewayState.STOPPED and self.ended_at:
+            return self.ended_at
+        unheard = self.heard_at <= self.since
+        return self.listened_until if unheard and self.listened_until else self.heard_at
 
 
 class GatewayVerdict(Enum):

@@ -89,6 +89,19 @@ def test_r10_two_gateways_were_away_and_one_returned_first(returns) -> None:
     assert gap(rig) == ("2026-06-15T09:01:00Z", "2026-06-15T10:10:00Z")
 
 
+def test_r10_two_gateways_were_away_and_one_came_up_twice_before_the_other() -> None:
+    rig = online(presence())
+    rig.publish(listening(START, "gw-2"))
+    rig.advance(MINUTE)
+    beat(rig, "h1")
+    beat(rig, gateway="gw-2")
+    rig.clock.set(START + 70 * MINUTE)
+    for gateway in ("gw-2", "gw-2", "gw-1"):
+        rig.publish(listening(rig.now, gateway))
+        rig.advance(SECOND)
+    assert gap(rig) == ("2026-06-15T09:01:00Z", "2026-06-15T10:10:01Z")
+
+
 def test_r10_another_gateway_was_restarted_meanwhile() -> None:
     """gw-2 crashed; gw-1 listened all the time, but for a moment."""
     rig = online(presence())
