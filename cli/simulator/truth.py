@@ -105,7 +105,6 @@ class Truth:
     muted: dict[tuple[str, str], datetime] = field(default_factory=dict)
     lost_at: list[datetime] = field(default_factory=list)
     clock_set_at: datetime | None = None
-    began: list[datetime] = field(default_factory=list)  # to listen: any gateway
     silences: dict[str, Silence] = field(default_factory=dict)
     perhaps_ended: set[str] = field(default_factory=set)
     unanswered: int = 0  # silences that were asked for
@@ -143,7 +142,6 @@ class Truth:
             if dark is None or self.world.now - dark >= self.world.pace.offline_after:
                 self.gate_since = self.world.now
         self.listening.add(shell.settings.gateway_id)
-        self.began.append(self.world.now)
 
     def stopped_listening(self, shell: Shell) -> None:
         was_listening = bool(self.listening)

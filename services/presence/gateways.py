@@ -24,7 +24,7 @@ from libs.common.events.agent import (
 from libs.common.loop.tx import Tx
 from services.presence import policy, store
 from services.presence import store_timeline as timeline
-from services.presence.policy import Gateway, GatewayState, GatewayVerdict
+from services.presence.policy import Gap, Gateway, GatewayState, GatewayVerdict
 from services.presence.settings import GATEWAY_GRACE, PresenceSettings
 
 log = structlog.get_logger()
@@ -53,12 +53,13 @@ class Gateways:
         if known is not None and event.since <= known.since:
             return
         self._end_gap(tx, known, event)
+        if known is not None:
+            timeline.save_period(tx, known)
         timeline.save_gateway(
             tx,
             Gateway(
                 event.gateway, event.since, GatewayState.LISTENING,
                 heard_at=min(event.since, tx.now),
-                listened_until=known.last_listened if known else None,
             ),
         )  # fmt: skip
         self._look_later(tx, event.gateway)
@@ -70,14 +71,13 @@ class Gateways:
         if start is None and known is not None and known.state is GatewayState.LISTENING:
             start = known.last_listened  # It was interrupted without a word.
         if start is not None:
-            self._keep_gap(tx, event.gateway, start, event.since)
+            self._keep_gaps(tx, event.gateway, Gap(start, event.since))
 
-    def _keep_gap(self, tx: Tx, gateway: str, since: datetime, until: datetime | None) -> None:
-        others = timeline.list_others_listening(tx, gateway)
-        gap = policy.unobserved(since, until, others, self._settings.offline_after)
-        if gap is not None:
+    def _keep_gaps(self, tx: Tx, gateway: str, silent: Gap) -> None:
+        heard = timeline.list_periods(tx, silent.start, other_than=gateway)
+        for gap in policy.unobserved(silent, heard, self._settings.offline_after):
             timeline.save_gap(tx, gap.start, gap.end)
-            timeline.drop_old_gaps(tx, tx.now - timeline.KEEP_TIMELINE)
+        timeline.drop_old_gaps(tx, tx.now - timeline.KEEP_TIMELINE)
 
     def on_stopped(self, tx: Tx, event: GatewayStopped) -> None:
         """Idempotent: one that is not listening, or listens again since later, stays as it is."""
@@ -99,7 +99,7 @@ class Gateways:
     def _end_listening(self, tx: Tx, ended: Gateway, *, gap_from: datetime) -> None:
         timeline.save_gateway(tx, ended)
         if timeline.find_open_gap(tx) is None:
-            self._keep_gap(tx, ended.name, gap_from, None)
+            self._keep_gaps(tx, ended.name, Gap(gap_from, None))
 
     def on_beat(self, tx: Tx, _: str, data: dict[str, Any]) -> None:
         """A gateway lives. One that our new file does not know is listening, as it says."""

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 
 from libs.common.events.agent import OfflineReason
 
 NOT_OBSERVED = "not_observed"
 OBSERVED_AGAIN = "observed_again"
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Status(StrEnum):
@@ -70,23 +71,19 @@ class GatewayState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway as last heard of. `heard_at` is its last sign of life, `ended_at` when it ended,
-    `listened_until` the end of its period before `since`."""
+    """A gateway as last heard of. `heard_at` is its last sign of life, `ended_at` when it ended."""
 
     name: str
     since: datetime
     state: GatewayState
     heard_at: datetime
     ended_at: datetime | None = None
-    listened_until: datetime | None = None
 
     @property
     def last_listened(self) -> datetime:
-        """Until when it listened, as far as is known: a period without a beat is none."""
-        if self.state is GatewayState.STOPPED and self.ended_at:
-            return self.ended_at
-        unheard = self.heard_at <= self.since
-        return self.listened_until if unheard and self.listened_until else self.heard_at
+        """Until when it listened, as far as is known."""
+        stopped = self.state is GatewayState.STOPPED
+        return self.ended_at if stopped and self.ended_at else self.heard_at
 
 
 class GatewayVerdict(Enum):
@@ -129,26 +126,29 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Time in which no gateway listened; `end` None: still so."""
+    """A span of time, mostly one in which no gateway listened; `end` None: it goes on."""
 
     start: datetime
     end: datetime | None
 
 
-def unobserved(
-    since: datetime, until: datetime | None, others: Sequence[Gateway], offline_after: timedelta
-) -> Gap | None:
-    """Return when nobody listened while one gateway did not, `since` it was last heard, `until` it
-    was again (None: it still is not); None if `others` that listen now cover it.
+def unobserved(gap: Gap, heard: Iterable[Gap], offline_after: timedelta) -> list[Gap]:
+    """Return when nobody listened, of the time in which one gateway did not.
 
-    The first of several to return from a blackout cannot tell: the last to be heard can.
+    `heard`: the periods of the others (`end` None: it goes on). The first of several to return from
+    a blackout cannot tell, the last to be heard can. Pieces that could hide nothing are left out.
     """
-    starts = [since, *(other.listened_until for other in others if other.listened_until)]
-    ends = [*(other.since for other in others), *([until] if until else ())]
-    start, end = max(starts), min(ends, default=None)
-    if end is not None and not is_worth_a_gap(start, end, offline_after):
-        return None
-    return Gap(start, end)
+    start, until = gap.start, gap.end or _FOREVER
+    pieces = []
+    for period in sorted(heard, key=lambda one: one.start):
+        pieces.append((start, min(period.start, until)))
+        start = max(start, period.end or _FOREVER)
+    pieces.append((start, until))
+    return [
+        Gap(begin, None if end == _FOREVER else end)
+        for begin, end in pieces
+        if is_worth_a_gap(begin, end, offline_after)
+    ]
 
 
 def is_worth_a_gap(start: datetime, end: datetime, offline_after: timedelta) -> bool:

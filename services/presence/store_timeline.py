@@ -66,25 +66,23 @@ def find_gateway(tx: Tx, name: str) -> Gateway | None:
     return _gateway(row) if row else None
 
 
-def _gateway(row: tuple[str, int, str, int, int | None, int | None]) -> Gateway:
-    name, since, state, heard_at, ended_at, listened_until = row
+def _gateway(row: tuple[str, int, str, int, int | None]) -> Gateway:
+    name, since, state, heard_at, ended_at = row
     return Gateway(
         name,
         from_micros(since),
         GatewayState(state),
         from_micros(heard_at),
         from_micros(ended_at) if ended_at else None,
-        from_micros(listened_until) if listened_until else None,
     )
 
 
 def save_gateway(tx: Tx, gateway: Gateway) -> None:
     tx.db.execute(
-        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?)",
         (
             gateway.name, to_micros(gateway.since), gateway.state, to_micros(gateway.heard_at),
             to_micros(gateway.ended_at) if gateway.ended_at else None,
-            to_micros(gateway.listened_until) if gateway.listened_until else None,
         ),
     )  # fmt: skip
 
@@ -93,10 +91,27 @@ def list_gateways(tx: Tx) -> list[Gateway]:
     return [_gateway(row) for row in tx.db.execute("SELECT * FROM gateway ORDER BY gateway")]
 
 
-def list_others_listening(tx: Tx, name: str) -> list[Gateway]:
-    """Return the gateways other than `name` that are listening."""
-    query = "SELECT * FROM gateway WHERE state = 'listening' AND gateway != ?"
-    return [_gateway(row) for row in tx.db.execute(query, (name,)).fetchall()]
+def save_period(tx: Tx, gateway: Gateway) -> None:
+    """Keep the period of a gateway, another begins."""
+    tx.db.execute(
+        "INSERT OR REPLACE INTO gateway_period VALUES (?, ?, ?)",
+        (gateway.name, to_micros(gateway.since), to_micros(gateway.last_listened)),
+    )
+
+
+def list_periods(tx: Tx, since: datetime, *, other_than: str) -> list[Gap]:
+    """Return the periods of the other gateways that reach beyond `since`."""
+    rows = tx.db.execute(
+        "SELECT started_at, ended_at FROM gateway_period WHERE gateway != ? AND ended_at > ?",
+        (other_than, to_micros(since)),
+    )
+    before = [Gap(from_micros(start), from_micros(end)) for start, end in rows.fetchall()]
+    now = [
+        Gap(one.since, None if one.state is GatewayState.LISTENING else one.last_listened)
+        for one in list_gateways(tx)
+        if one.name != other_than
+    ]
+    return before + now
 
 
 def find_open_gap(tx: Tx) -> datetime | None:
@@ -118,6 +133,7 @@ def drop_open_gap(tx: Tx) -> None:
 
 def drop_old_gaps(tx: Tx, before: datetime) -> None:
     tx.db.execute("DELETE FROM unobserved WHERE ended_at < ?", (to_micros(before),))
+    tx.db.execute("DELETE FROM gateway_period WHERE ended_at < ?", (to_micros(before),))
 
 
 def list_gaps(tx: Tx, since: datetime) -> list[Gap]:

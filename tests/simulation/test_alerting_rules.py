@@ -69,6 +69,11 @@ def never_conflicting(tx: Any, alert_id: str) -> Any:
     return alert.model_copy(update={"state": AlertState.OPEN})
 
 
+def first_hides(gap: Any, heard: Any, _: Any) -> list[presence.Gap]:
+    """Whoever listens now is thought to have listened all the time."""
+    return [] if any(period.end is None for period in heard) else [gap]
+
+
 BROKEN: dict[str, tuple[Plan, int, ModuleType, str, Any, str]] = {
     "chances are never enough": (
         NO_BACKUPS, 2, policy_chances, "assess", always(ChanceVerdict.FEW_CHANCES), "R6"),
@@ -99,6 +104,8 @@ BROKEN: dict[str, tuple[Plan, int, ModuleType, str, Any, str]] = {
         HANDLED, 5, policy, "MUTED_FOR", timedelta(days=1), "nobody knows"),
     "no blackout is worth a gap": (
         UNSEEN, 1, presence, "is_worth_a_gap", always(False), "nobody listened"),
+    "the first of two gateways speaks for both": (
+        UNSEEN, 20, presence, "unobserved", first_hides, "nobody listened"),
 }  # fmt: skip
 
 

@@ -15,16 +15,17 @@ MUTANTS = (
         "presence-first-gateway-hides-the-blackout",
         "R10",
         POLICY,
-        "    ends = [*(other.since for other in others), *([until] if until else ())]\n",
-        "    if others:\n        return None\n    ends = [until] if until else []\n",
+        "    start, until = gap.start, gap.end or _FOREVER\n",
+        "    heard = list(heard)\n    if any(one.end is None for one in heard):\n"
+        "        return []\n    start, until = gap.start, gap.end or _FOREVER\n",
         "unit/presence/test_timeline.py::test_r10_two_gateways_were_away_and_one_returned_first",
     ),
     Mutant(
         "presence-takes-a-restart-for-a-blackout",
         "R10",
-        POLICY,
-        "    starts = [since, *(other.listened_until for other in others if other.listened_until)]\n",
-        "    starts = [since]\n",
+        "services/presence/gateways.py",
+        "            timeline.save_period(tx, known)\n",
+        "            pass\n",
         "unit/presence/test_timeline.py::test_r10_another_gateway_was_restarted_meanwhile",
     ),
     Mutant(
