@@ -27,8 +27,8 @@ from services.alerting.store_watch import Gateway, GatewayState
 
 log = structlog.get_logger()
 GATEWAY_GRACE = timedelta(seconds=30)
-LOOK_AGAIN = timedelta(seconds=5)
-"""A beat's interval: a gateway that lives is heard within it."""
+NEXT_BEAT = timedelta(seconds=5)
+"""A gateway that lives is heard within it."""
 
 
 class Beat(BaseModel):
@@ -67,7 +67,7 @@ class Watchers:
 
         def on_due(tx: Tx, key: str, due_at: datetime) -> None:
             if store.is_any_awaited(tx):
-                tx.schedule(kind, key, tx.now + LOOK_AGAIN)
+                tx.schedule(kind, key, tx.now + NEXT_BEAT)
             else:
                 judge(tx, key, due_at)
 

@@ -9,7 +9,7 @@ import pytest
 from libs.common.clock import TICK
 from libs.common.events.agent import OfflineReason
 from libs.common.testing.rig import Rig
-from services.alerting.watch import LOOK_AGAIN
+from services.alerting.watch import NEXT_BEAT
 from tests.unit.alerting.kit import (
     DAY,
     FLOOR,
@@ -147,7 +147,7 @@ def test_r10_a_gateway_that_was_there_all_the_time_covers_it() -> None:
     rig.advance(MINUTE)
     assert raised(rig) == []
     beat(rig, gateway="gw-2")
-    rig.advance(LOOK_AGAIN)
+    rig.advance(NEXT_BEAT)
     assert len(raised(rig)) == 1
 
 
@@ -158,7 +158,7 @@ def test_r10_a_gateway_is_not_awaited_for_ever() -> None:
     blacked_out(rig)
     rig.advance(2 * LOST_AFTER - TICK)
     assert raised(rig) == []
-    rig.advance(LOOK_AGAIN)
+    rig.advance(NEXT_BEAT)
     assert len(raised(rig)) == 1
 
 

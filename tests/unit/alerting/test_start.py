@@ -14,7 +14,7 @@ from libs.common.loop.core import Core
 from libs.common.testing.rig import Rig
 from services.alerting.machine import AlertingMachine
 from services.alerting.settings import AlertingSettings
-from services.alerting.watch import LOOK_AGAIN
+from services.alerting.watch import NEXT_BEAT
 from tests.unit.alerting.kit import (
     DAY,
     FLOOR,
@@ -274,7 +274,7 @@ def restarted(rig: Rig, **settings) -> None:
     rig.cores["alerting"] = Core(machine, rig.db)
     rig.input("alerting", machine.on_connected)
     beat(rig)
-    rig.advance(LOOK_AGAIN)
+    rig.advance(NEXT_BEAT)
 
 
 def test_r5_r6_other_thresholds_after_a_restart_hold_at_once() -> None:

@@ -54,14 +54,20 @@ def test_r10_a_gateway_that_crashed_without_a_word() -> None:
                            ("online", None)]  # fmt: skip
 
 
-def two_gateways_away() -> Rig:
-    """Return presence that last heard of two gateways 1 min after START, of gw-1 again at 70."""
+def two_gateways_gone() -> Rig:
+    """Return presence that last heard of two gateways 1 min after START; now it is 70."""
     rig = online(presence())
     rig.publish(listening(START, "gw-2"))
     rig.advance(MINUTE)
     beat(rig, "h1")
     beat(rig, gateway="gw-2")
     rig.clock.set(START + 70 * MINUTE)
+    return rig
+
+
+def first_of_two_is_back() -> Rig:
+    """The same; gw-1 has just returned."""
+    rig = two_gateways_gone()
     rig.input("presence", rig.cores["presence"].machine.on_connected)
     rig.publish(listening(rig.now), hello(session="s2", connection=2))
     beat(rig, "h1", since=rig.now)
@@ -79,7 +85,7 @@ def gap(rig: Rig) -> tuple[str, str]:
 
 @pytest.mark.parametrize("returns", [True, False])
 def test_r10_two_gateways_were_away_and_one_returned_first(returns) -> None:
-    rig = two_gateways_away()
+    rig = first_of_two_is_back()
     if returns:
         rig.advance(MINUTE)
         rig.publish(listening(rig.now, "gw-2"))
@@ -90,12 +96,7 @@ def test_r10_two_gateways_were_away_and_one_returned_first(returns) -> None:
 
 
 def test_r10_two_gateways_were_away_and_one_came_up_twice_before_the_other() -> None:
-    rig = online(presence())
-    rig.publish(listening(START, "gw-2"))
-    rig.advance(MINUTE)
-    beat(rig, "h1")
-    beat(rig, gateway="gw-2")
-    rig.clock.set(START + 70 * MINUTE)
+    rig = two_gateways_gone()
     for gateway in ("gw-2", "gw-2", "gw-1"):
         since = rig.now
         rig.publish(listening(since, gateway))
@@ -115,7 +116,7 @@ def test_r10_another_gateway_was_restarted_meanwhile() -> None:
 
 
 def test_r10_the_other_gateway_was_there_all_the_time() -> None:
-    rig = two_gateways_away()
+    rig = first_of_two_is_back()
     beat(rig, gateway="gw-2")
     rig.advance(MINUTE)
     rig.publish(stopped(rig.now, "gw-2"))
