@@ -103,7 +103,10 @@ class Phases:
         self.tell(f"  welcomed after {storm.seconds:.1f} s, {storm.refusals} refused")
 
     async def _until_still(self) -> None:
-        """Wait until no service has anything left to read, laptops' wakes included."""
+        """Wait until no service has anything left to read, laptops' wakes included.
+
+        One that stands still alone may be busy with a large step.
+        """
         await asyncio.sleep(STILL_SECONDS)
         still, last = 0, await self.place.positions()
         started = monotonic_seconds()
@@ -112,7 +115,8 @@ class Phases:
                 raise Unavailable("the server is still busy with the last storm")
             await asyncio.sleep(1)
             now = await self.place.positions()
-            still, last = (still + 1 if now == last else 0), now
+            rests = now == last and len(set(now)) == 1
+            still, last = (still + 1 if rests else 0), now
         self.tell(f"  the log rests after {monotonic_seconds() - started:.0f} s more")
 
     async def _quiet(self, seconds: float, before: Used) -> None:

@@ -160,7 +160,7 @@ class Shell:
         repository = None
         if record.repository_id:
             repository = {"url": record.repository_id, "password": "x"}
-        config = config_frame(record, {"repository": repository})
+        config = config_frame(record, {"repository": repository, "agent_token": None})
         self._deliver(link, lambda: link.agent.on_config(config))
 
     def _deliver(self, link: Link, hand_over: Any) -> None:

@@ -51,6 +51,7 @@ class GatewayMachine(Machine):
     name = "gateway"
     package = "services.gateway"
     buckets = ("hosts", "agent-tokens")
+    agents_wait = True
 
     def __init__(self, settings: GatewaySettings) -> None:
         super().__init__()

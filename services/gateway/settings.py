@@ -14,7 +14,9 @@ HELLO_TIMEOUT = timedelta(seconds=60)
 BEAT_INTERVAL = timedelta(seconds=5)
 CONFIG_RETRY = timedelta(seconds=60)
 HELLOS_PER_SECOND = 2000
-HELLOS_AT_ONCE = 200
+HELLOS_AT_ONCE = 600
+"""Enough for a transaction to gather while the one before is on its way to the bus."""
+
 LONGEST_PULSE_INTERVAL = timedelta(seconds=10)
 
 _GATEWAY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")

@@ -56,6 +56,12 @@ def find_host(db: sqlite3.Connection, host_id: str) -> HostRecord | None:
     return HostRecord.model_validate_json(row[0]) if row else None
 
 
+def find_hosts(db: sqlite3.Connection, host_ids: Iterable[str]) -> dict[str, HostRecord]:
+    """Return those that are known, by their id."""
+    found = ((host_id, find_host(db, host_id)) for host_id in host_ids)
+    return {host_id: record for host_id, record in found if record is not None}
+
+
 def find_config_version(db: sqlite3.Connection, host_id: str) -> int | None:
     """Return the version that the host's agent should run; None for an unknown or removed host."""
     row = db.execute(

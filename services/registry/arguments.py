@@ -66,6 +66,10 @@ class OfHost(Arguments):
     host_id: Id
 
 
+class OfHosts(Arguments):
+    host_ids: Annotated[list[Id], Field(max_length=100)]
+
+
 class OfItem(OfHost):
     id: Id
 

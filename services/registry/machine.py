@@ -61,6 +61,7 @@ class RegistryMachine(Machine):
     buckets: ClassVar[tuple[str, ...]] = (
         changes.HOSTS, thresholds.BUCKET, agent_tokens.BUCKET,
     )  # fmt: skip
+    agents_wait: ClassVar[bool] = True
 
     def __init__(self, vault: Vault, offline_after: timedelta = timedelta(seconds=90)) -> None:
         super().__init__()
@@ -137,7 +138,7 @@ def _secret_verbs(vault: Vault) -> dict[str, Verb]:
     create = enrollment.on_create_enrollment_token
     rotate = partial(agent_tokens.on_rotate_token, vault)
     set_repository = partial(repositories.on_set_repository, vault)
-    repository = partial(repositories.on_repository, vault)
+    secrets = partial(repositories.on_secrets, vault)
     return {
         "create_enrollment_token": Verb(create, args.CreateEnrollmentToken, "operator"),
         "set_repository": Verb(set_repository, args.SetRepository, "operator"),
@@ -145,7 +146,7 @@ def _secret_verbs(vault: Vault) -> dict[str, Verb]:
         # The rest is for services: the handlers ask for the system itself.
         "enroll": Verb(enrollment.on_enroll, args.Enroll, "admin"),
         "find_tokens": Verb(agent_tokens.on_find_tokens, args.FindTokens, "admin"),
-        "repository": Verb(repository, args.OfHost, "admin"),
+        "secrets": Verb(secrets, args.OfHosts, "admin"),
     }
 
 

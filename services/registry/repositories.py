@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from libs.common.errors import BadInput
 from libs.common.events.host import Actor
 from libs.common.loop.tx import Tx
-from libs.common.security import Vault
+from libs.common.security import SecretUnreadable, Vault
 from services.registry import agent_tokens, changes, checks, policy, store
-from services.registry.arguments import OfHost, SetRepository
+from services.registry.arguments import OfHosts, SetRepository
 from services.registry.changes import Deed
 
 MAX_TEXT = 4096
@@ -43,17 +43,26 @@ def on_set_repository(vault: Vault, tx: Tx, actor: Actor, wanted: SetRepository)
     return {}
 
 
-def on_repository(vault: Vault, tx: Tx, actor: Actor, wanted: OfHost) -> dict[str, Any]:
-    """Return what a host's agent needs and no event may hold. For the gateway only.
+def on_secrets(vault: Vault, tx: Tx, actor: Actor, wanted: OfHosts) -> dict[str, Any]:
+    """Return what hosts' agents need and no event may hold, by host. For the gateway only.
 
-    Raises: Forbidden, HostNotFound, SecretUnreadable.
+    A host that is not there is left out; of one whose secrets cannot be read the answer is
+    {"error": why}. Raises: Forbidden.
     """
     checks.check_system(actor)
-    host = store.get_host(tx, wanted.host_id)
-    return {
-        "repository": _find(vault, tx, host.record.id),
-        "agent_token": agent_tokens.undelivered(vault, tx, host.record.id),
-    }
+    hosts = (store.find_host(tx, host_id) for host_id in wanted.host_ids)
+    present = (host.record.id for host in hosts if host is not None and not host.record.removed)
+    return {host_id: _secrets(vault, tx, host_id) for host_id in present}
+
+
+def _secrets(vault: Vault, tx: Tx, host_id: str) -> dict[str, Any]:
+    try:
+        return {
+            "repository": _find(vault, tx, host_id),
+            "agent_token": agent_tokens.undelivered(vault, tx, host_id),
+        }
+    except SecretUnreadable as error:
+        return {"error": error.message}
 
 
 def _find(vault: Vault, tx: Tx, host_id: str) -> dict[str, Any] | None:

@@ -159,7 +159,7 @@ async def test_the_repository_is_for_the_gateway_only(
     """ui may call every verb of the registry; it is the registry that refuses it this one."""
     bus = await buses.connect(user)
     with pytest.raises(PublishRefused):
-        await bus.call("dormice-rpc.registry.repository", b"", SECOND)
+        await bus.call("dormice-rpc.registry.secrets", b"", SECOND)
 
 
 async def test_answers_are_not_overheard(server: NatsServer, buses: Buses) -> None:
@@ -173,7 +173,7 @@ async def test_answers_are_not_overheard(server: NatsServer, buses: Buses) -> No
     for spied in ("_INBOX_gateway.>", "_INBOX.>", "dormice-rpc.>", ">"):
         await notify.listen(spied, lambda _, data: heard.append(data))
     await registry.serve("dormice-rpc.registry.*", answer)
-    assert await gateway.call("dormice-rpc.registry.repository", b"", SECOND) == b"secret"
+    assert await gateway.call("dormice-rpc.registry.secrets", b"", SECOND) == b"secret"
     await notify.log_info()
     assert not heard
     assert notify.violations == 4
@@ -186,7 +186,7 @@ async def test_only_the_gateway_may_ask_for_secrets(server: NatsServer, buses: B
     registry, ui = [await buses.connect(user) for user in ("registry", "ui")]
     await registry.serve("dormice-rpc.registry.*", answer)
     assert await ui.call("dormice-rpc.registry.get_host", b"", SECOND) == b"secret"
-    for verb in ("repository", "find_tokens", "enroll"):
+    for verb in ("secrets", "find_tokens", "enroll"):
         with pytest.raises(PublishRefused):
             await ui.call(f"dormice-rpc.registry.{verb}", b"", SECOND)
 

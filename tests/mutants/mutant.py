@@ -19,6 +19,7 @@ IDEAS = {
     "pace": "what a channel may not be told now is told in one message as soon as it may",
     "effects": "what happens outside is a row, carried out after the commit, once",
     "one-hop": "a batch is one hop to the database thread",
+    "turns": "one step at a time in a process, those that somebody waits for first",
     "two-worlds": "the log in memory keeps the promises of the real one",
 }
 """The ideas that carry the architecture, each as what a breakage of it would deny."""

@@ -71,7 +71,7 @@ TABLE: Final[dict[str, Rights]] = {
         live=(_BEATS, _JOB_LOGS),
         calls=tuple(
             f"dormice-rpc.registry.{verb}"
-            for verb in ("enroll", "find_tokens", "repository", "get_host")
+            for verb in ("enroll", "find_tokens", "secrets", "get_host")
         ),
         serves=("dormice-cmd.*.*",),
         reads=(_SECRET_BUCKET,),

@@ -30,6 +30,7 @@ from libs.common.loop.keys import KNOWN, Key, id_of, key_of, key_of_type
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.outcomes import Outcome, in_parts
 from libs.common.loop.step import Effect, Ended, Position, Step, Work, faults_of, is_fault
+from libs.common.loop.turns import TURNS, rank_of
 from libs.common.loop.tx import Tx
 from libs.common.loop.unsent import Unheard, Unsent, last_row
 from libs.common.store.database import savepoint, transaction
@@ -118,7 +119,7 @@ class Core:
         if position is None:
             raise RuntimeError("start_at comes first")
         step = Step(position)
-        with self._tx(now) as tx:
+        with self._tx(now, asked=bool(inputs) or deadlines) as tx:
             step.sent_rows = self._unsent.standing_in(messages)
             sent_row = max(acknowledged_row, *step.sent_rows, 0)
             self._remove_sent(sent_row)
@@ -144,11 +145,12 @@ class Core:
         return step
 
     @contextlib.contextmanager
-    def _tx(self, now: datetime) -> Iterator[Tx]:
-        """One transaction; what it emits is committed with it."""
+    def _tx(self, now: datetime, *, asked: bool = False) -> Iterator[Tx]:
+        """One transaction; what it emits is committed with it. `asked`: not just to follow."""
         source, row = self.machine.source, self._last_row + 1
+        rank = rank_of(asked=asked, agents_wait=self.machine.agents_wait)
         self._position = None  # Until the commit nobody knows.
-        with faults_of(self.machine.name), transaction(self.db):
+        with faults_of(self.machine.name), transaction(self.db), TURNS.turn(rank):
             tx = Tx(self.db, source=source, now=now, ids=self._ids, first_row=row)
             yield tx
             self._deadlines.write(tx.take_deadlines())
@@ -197,6 +199,7 @@ class Core:
                     self._apply_one(tx, message, envelope)
 
     def _apply_one(self, tx: Tx, message: LogMessage, envelope: Envelope) -> None:
+        TURNS.give_way()
         tx.seq, tx.event_id = message.seq, envelope.id
         tx.time = min(envelope.time, tx.now)  # Its sender's clock may be ahead of ours.
         self.machine.handlers[type(envelope.event)](tx, envelope.event)

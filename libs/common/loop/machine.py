@@ -73,6 +73,9 @@ class Machine:
     needs_beat: ClassVar[bool] = False
     """Run no deadlines after a (re)connect until a gateway's beat has been seen (R10)."""
 
+    agents_wait: ClassVar[bool] = False
+    """What connects agents: its steps go before all others of its process (`turns.py`)."""
+
     unhurried: ClassVar[bool] = False
     """Fifty milliseconds more hurt nobody: it may rest between small steps (`rest.py`)."""
 

@@ -91,11 +91,11 @@ async def test_r20_roles_and_bus_users(nats: NatsServer, tmp_path: Path) -> None
             await caller.ask("rotate_token", operator, host_id=host_id)
         assert refused.value.code == "forbidden"
         with pytest.raises(PublishRefused):
-            await caller.ask("repository", host_id=host_id)
+            await caller.ask("secrets", host_ids=[host_id])
         other = nats.bus("presence")
         await other.connect()
         with pytest.raises(PublishRefused):
-            await call(other, "registry", "repository", {"host_id": host_id}, actor=SYSTEM,
+            await call(other, "registry", "secrets", {"host_ids": [host_id]}, actor=SYSTEM,
                        timeout=timedelta(seconds=1))  # fmt: skip
         await other.close()
 
@@ -131,8 +131,8 @@ async def test_a_repository_reaches_the_gateway_and_no_event(
     async with Registry(nats, tmp_path), Caller(nats) as caller:
         host_id = (await caller.enroll("web"))["host_id"]
         saved = await caller.ask("set_repository", host_id=host_id, **settings)
-        given = (await caller.serve_agent("repository", host_id=host_id)).result
-        assert given == {"repository": settings, "agent_token": None}
+        given = (await caller.serve_agent("secrets", host_ids=[host_id])).result
+        assert given == {host_id: {"repository": settings, "agent_token": None}}
         events = await read_log(caller.gateway, saved.seq)
     assert HostChanged in {type(event) for event in events.values()}
     stored = files_in(tmp_path)

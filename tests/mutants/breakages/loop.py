@@ -39,6 +39,15 @@ ONE_TRANSACTION = (
         f"{OF_CORE}::test_a_fault_at_the_end_of_a_step_takes_all_of_it_back",
     ),
     Mutant(
+        "loop-whole-batch-before-a-call",
+        "turns",
+        CORE,
+        "        TURNS.give_way()\n",
+        "",
+        "unit/loop/test_turns.py::"
+        "test_a_call_waits_for_one_event_of_another_service_not_for_its_batch",
+    ),
+    Mutant(
         "loop-position-not-saved",
         "one-transaction R18",
         CORE,

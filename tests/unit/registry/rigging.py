@@ -36,6 +36,12 @@ def enrolled(rig: Rig, **facts: Any) -> str:
     return enroll(rig, **facts)["host_id"]
 
 
+def secrets(rig: Rig, host_id: str) -> dict[str, Any]:
+    """Return what the gateway is told for a host's agent."""
+    told: dict[str, Any] = rig.ask("secrets", SYSTEM, host_ids=[host_id])[host_id]
+    return told
+
+
 def hello(host_id: str, session: str, **facts: Any) -> AgentHello:
     reported = {"os": "linux", "arch": "x86_64", "timezone": "Europe/Berlin"}
     return AgentHello(host_id=host_id, session=session, gateway="gw-1", **{**reported, **facts})

@@ -11,7 +11,7 @@ from libs.common.errors import Conflict
 from libs.common.events.host import SYSTEM, HostChanged
 from libs.common.security import hash_token
 from libs.common.testing.rig import Rig
-from tests.unit.registry.rigging import actions, enroll, hello, make_rig
+from tests.unit.registry.rigging import actions, enroll, hello, make_rig, secrets
 
 DAY = timedelta(hours=24)
 
@@ -25,14 +25,14 @@ def is_valid(rig: Rig, token: str) -> bool:
 
 
 def new_token_of(rig: Rig, host_id: str) -> str:
-    token: str = rig.ask("repository", SYSTEM, host_id=host_id)["agent_token"]
+    token: str = secrets(rig, host_id)["agent_token"]
     return token
 
 
 def test_a_rotation_hands_out_a_token_that_is_valid_beside_the_old_one() -> None:
     rig = make_rig()
     host_id, old = enroll(rig).values()
-    assert rig.ask("repository", SYSTEM, host_id=host_id)["agent_token"] is None
+    assert secrets(rig, host_id)["agent_token"] is None
     answer = rig.ask("rotate_token", host_id=host_id)
     assert answer == {"token_version": 2, "old_valid_until": "2026-06-16T09:00:00Z"}
     new = new_token_of(rig, host_id)
@@ -54,7 +54,7 @@ def test_the_first_hello_with_the_new_one_ends_the_old_one() -> None:
     rig.publish(hello(host_id, "s2", token_version=2))
     assert not is_valid(rig, old)
     assert is_valid(rig, new)
-    assert rig.ask("repository", SYSTEM, host_id=host_id)["agent_token"] is None
+    assert secrets(rig, host_id)["agent_token"] is None
     assert actions(rig)[-1] == "agent_token.confirmed"
     rig.advance(2 * DAY)
     assert is_valid(rig, new)
