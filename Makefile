@@ -31,7 +31,7 @@ demo: $(READY)  ## Watch a fleet live through four weeks in under three minutes
 	@$(BIN)/dormice demo
 
 test: $(READY)  ## Run every test that needs no Docker engine, two files at a time
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/deploy --ignore=tests/bench
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/deploy --ignore=tests/bench
 
 check: style test  ## What CI runs: style, types, imports, tests
 

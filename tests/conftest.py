@@ -1,10 +1,13 @@
-"""What holds before any test is imported: how long properties are tried, what Ctrl-C does, and that
-the many processes that tests start compile the code once, as on a user's machine."""
+"""What holds for all tests: how long properties are tried, what Ctrl-C does, that the many processes
+that tests start compile the code once, as on a user's machine, and which files come first."""
 
 from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
+
+import pytest
 
 from tests.effort import load_profile
 
@@ -15,3 +18,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+ROOT = Path(__file__).parent
+LONG_FIRST = ("integration/system", "integration", "browser", "simulation")
+"""Where single files take minutes: a worker that got one last would leave the others idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.path.relative_to(ROOT).as_posix()))
+
+
+def _place(path: str) -> int:
+    found = (place for place, folder in enumerate(LONG_FIRST) if path.startswith(folder + "/"))
+    return next(found, len(LONG_FIRST))
