@@ -153,10 +153,12 @@ class Line(asyncio.Protocol):
             self._end.set_result(None)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
+    """A line that waits for the next request `until` then, by the event loop's clock."""
+
     line: Line
-    end: asyncio.TimerHandle
+    until: float
 
 
 @dataclass(slots=True)
@@ -166,6 +168,7 @@ class Lines:
     guard: TargetGuard
     trusted: ssl.SSLContext
     _kept: defaultdict[Place, list[_Kept]] = field(default_factory=lambda: defaultdict(list))
+    _dropping: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -174,9 +177,11 @@ class Lines:
         self.close()
 
     def close(self) -> None:
-        for kept in list(self._kept.values()):
+        if self._dropping is not None:
+            self._dropping.cancel()
+            self._dropping = None
+        for kept in self._kept.values():
             for one in kept:
-                one.end.cancel()
                 one.line.close()
         self._kept.clear()
 
@@ -195,24 +200,30 @@ class Lines:
     def _take(self, place: Place) -> Line | None:
         kept = self._kept.get(place)
         while kept:
-            one = kept.pop()
-            one.end.cancel()
-            if one.line.is_reusable:
-                return one.line
+            line = kept.pop().line
+            if line.is_reusable:
+                return line
         return None
 
     def _put_back(self, place: Place, line: Line) -> None:
         if not line.is_reusable:
             line.close()
             return
-        end = asyncio.get_running_loop().call_later(KEEP_SECONDS, self._drop, place, line)
-        self._kept[place].append(_Kept(line, end))
+        loop = asyncio.get_running_loop()
+        self._kept[place].append(_Kept(line, loop.time() + KEEP_SECONDS))
+        if self._dropping is None:
+            self._dropping = loop.call_later(KEEP_SECONDS, self._drop_old)
 
-    def _drop(self, place: Place, line: Line) -> None:
-        line.close()
-        rest = [one for one in self._kept.pop(place, []) if one.line is not line]
-        if rest:
-            self._kept[place] = rest
+    def _drop_old(self) -> None:
+        """Close what was kept long enough: one timer for all, none for each request."""
+        loop = asyncio.get_running_loop()
+        for place, kept in list(self._kept.items()):
+            while kept and kept[0].until <= loop.time():  # The one kept longest stands first.
+                kept.pop(0).line.close()
+            if not kept:
+                del self._kept[place]
+        first = min((kept[0].until for kept in self._kept.values()), default=None)
+        self._dropping = None if first is None else loop.call_at(first, self._drop_old)
 
     async def _open(self, place: Place) -> Line:
         """The name stays in TLS (SNI and certificate); the connection goes where the guard says."""

@@ -164,3 +164,25 @@ async def test_a_line_is_kept_for_a_while_only(
             await asyncio.sleep(0)
     assert await post(lines, raw) == {"status": 200}
     assert raw.connections == 2
+
+
+async def test_each_line_is_kept_for_its_own_while(
+    raw: Raw, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notify.lines.KEEP_SECONDS", 0.1)
+    now = asyncio.get_running_loop().time
+    await post(lines, raw)
+    ((first,),) = lines._kept.values()
+    while now() < first.until - 0.05:
+        await asyncio.sleep(0)
+    server = await asyncio.start_server(raw.serve, "127.0.0.1", 0)
+    raw.port = server.sockets[0].getsockname()[1]
+    await post(lines, raw)
+    _, (second,) = lines._kept.values()
+    async with asyncio.timeout(5):
+        while second.line.is_reusable:
+            await asyncio.sleep(0)
+    assert now() >= second.until > first.until
+    assert not first.line.is_reusable
+    assert not lines._kept
+    server.close()
