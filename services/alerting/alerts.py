@@ -35,6 +35,7 @@ from libs.common.loop.tx import Tx
 from services.alerting import coverage
 from services.alerting import store_alerts as store
 from services.alerting.policy_silence import Silence, covers_until
+from services.alerting.store import Host
 
 log = structlog.get_logger()
 BUCKET = "alerts"
@@ -193,6 +194,16 @@ def resolve_open(
     alert = store.find_open(tx, host_id, kind, key)
     if alert is not None:
         resolve(tx, alert, reason, rule=rule)
+
+
+def end(
+    tx: Tx, host: Host, kind: AlertKind, reason: ResolveReason, *, key: str = "", rule: str = ""
+) -> None:
+    """End what is open of a condition of a host, its mute too; mostly there is neither."""
+    if host.may_have.mutes:
+        store.unmute(tx, host.id, kind)
+    if host.may_have.alerts:
+        resolve_open(tx, host.id, kind, reason, key=key, rule=rule)
 
 
 def release(tx: Tx, alert: Alert) -> None:

@@ -18,6 +18,7 @@ from services.alerting.alerts import Finding, ResolveReason
 from services.alerting.facts import Facts
 from services.alerting.policy_chances import Chances, ChanceVerdict
 from services.alerting.store import Host
+from services.alerting.store_watch import get_gate
 
 NOT_SUCCEEDING = AlertKind.BACKUP_NOT_SUCCEEDING
 
@@ -27,15 +28,19 @@ NOT_SUCCEEDING = AlertKind.BACKUP_NOT_SUCCEEDING
 
 def on_expected(tx: Tx, host: Host) -> None:
     """Judged by its chances or not: only an intermittent host with an enabled schedule is."""
-    judged, known = host.has_schedule and not host.always_on, kept.find_chances(tx, host.id)
+    judged, known = host.has_schedule and not host.always_on, _find(tx, host)
     if judged and known is None:
         kept.save_chances(tx, host.id, Chances())
     elif not judged:
-        kept.drop_chances(tx, host.id)
+        if known is not None:
+            kept.drop_chances(tx, host.id)
         tx.unschedule(NOT_SUCCEEDING, host.id)
-        rows.unmute(tx, host.id, NOT_SUCCEEDING)
         reason = ResolveReason.MODE_CHANGED if host.always_on else ResolveReason.SCHEDULE_DISABLED
-        alerts.resolve_open(tx, host.id, NOT_SUCCEEDING, reason, rule="R8")
+        alerts.end(tx, host, NOT_SUCCEEDING, reason, rule="R8")
+
+
+def _find(tx: Tx, host: Host) -> Chances | None:
+    return kept.find_chances(tx, host.id) if host.may_have.chances else None
 
 
 def on_removed(tx: Tx, host_id: str) -> None:
@@ -43,31 +48,32 @@ def on_removed(tx: Tx, host_id: str) -> None:
     tx.unschedule(NOT_SUCCEEDING, host_id)
 
 
-def on_online(tx: Tx, host_id: str, at: datetime) -> None:
-    known = kept.find_chances(tx, host_id)
+def on_online(tx: Tx, host: Host, at: datetime) -> None:
+    known = _find(tx, host)
     if known is not None:
-        _keep(tx, host_id, policy_chances.begin(known, at))
+        _keep(tx, host.id, policy_chances.begin(known, at))
 
 
-def on_offline(tx: Tx, host_id: str, last_seen: datetime) -> None:
+def on_offline(tx: Tx, host: Host, last_seen: datetime) -> None:
     """Awake it was until it was last seen. What that makes due is due now."""
-    known = kept.find_chances(tx, host_id)
+    known = _find(tx, host)
     if known is None or known.since is None:
         return
     ended = policy_chances.end(known, last_seen)
-    kept.save_chances(tx, host_id, ended)
-    tx.unschedule(NOT_SUCCEEDING, host_id)
+    kept.save_chances(tx, host.id, ended)
+    tx.unschedule(NOT_SUCCEEDING, host.id)
     if policy_chances.assess(ended, tx.now) is ChanceVerdict.DUE:
-        tx.schedule(NOT_SUCCEEDING, host_id, tx.now)
+        tx.schedule(NOT_SUCCEEDING, host.id, tx.now)
 
 
-def on_success(tx: Tx, host_id: str, success_at: datetime) -> None:
+def on_success(tx: Tx, host: Host, success_at: datetime) -> None:
     """The host has a newer backup than any that we knew of; an alert may have known of it."""
-    known = kept.find_chances(tx, host_id)
+    known = _find(tx, host)
     if known is not None:
-        _keep(tx, host_id, policy_chances.after_success(known, success_at))
-    rows.unmute(tx, host_id, NOT_SUCCEEDING)
-    alert = rows.find_open(tx, host_id, NOT_SUCCEEDING)
+        _keep(tx, host.id, policy_chances.after_success(known, success_at))
+    if host.may_have.mutes:
+        rows.unmute(tx, host.id, NOT_SUCCEEDING)
+    alert = rows.find_open(tx, host.id, NOT_SUCCEEDING) if host.may_have.alerts else None
     before = alert.facts["last_success_at"] if alert is not None else None
     if alert is not None and (before is None or datetime.fromisoformat(before) < success_at):
         alerts.resolve(tx, alert, ResolveReason.BACKUP_SUCCEEDED, rule="R9")
@@ -100,8 +106,7 @@ class ChanceJudge(Facts):
             return ChanceVerdict.ALWAYS_ON
         if chances is None:
             return ChanceVerdict.NO_SCHEDULE
-        state, watch = self.state(tx, host), self.watch(tx)
-        waits = policy.is_waiting_for_reports(state, watch, tx.now, self._settings.offline_after)
+        waits = self.waits_for_reports(tx, self.look_at(tx, host))
         return ChanceVerdict.REPORTS_AWAITED if waits else policy_chances.assess(chances, tx.now)
 
     def on_due(self, tx: Tx, host_id: str, _: datetime) -> None:
@@ -117,7 +122,7 @@ class ChanceJudge(Facts):
         tx.decide(host_id, "no_alert", verdict.value, rule="R6", kind=NOT_SUCCEEDING,
                   last_success_at=host.last_success_at)  # fmt: skip
         if verdict is ChanceVerdict.REPORTS_AWAITED:
-            until = policy.reports_awaited_until(self.watch(tx), tx.now)
+            until = policy.reports_awaited_until(get_gate(tx).watch, tx.now)
             tx.schedule(NOT_SUCCEEDING, host_id, until)
         elif chances is not None and (at := policy_chances.next_look(chances)) is not None:
             tx.schedule(NOT_SUCCEEDING, host_id, max(at, tx.now + policy.LOOK_AGAIN))
@@ -128,10 +133,10 @@ class ChanceJudge(Facts):
         return verdict in (ChanceVerdict.DUE, ChanceVerdict.REPORTS_AWAITED)
 
 
-def on_synced(tx: Tx, host_id: str) -> None:
+def on_synced(tx: Tx, host: Host) -> None:
     """Its reports have arrived after a long blackout: it can be judged now."""
-    if kept.find_chances(tx, host_id) is not None:
-        tx.schedule(NOT_SUCCEEDING, host_id, tx.now)
+    if _find(tx, host) is not None:
+        tx.schedule(NOT_SUCCEEDING, host.id, tx.now)
 
 
 def _raise(tx: Tx, host: Host, found: Chances) -> None:

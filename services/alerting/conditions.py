@@ -15,12 +15,12 @@ from libs.common.durations import format_duration
 from libs.common.events.alert import Alert, AlertKind
 from libs.common.events.host import ThresholdRules
 from libs.common.loop.tx import Tx
-from libs.common.threshold_table import keep_newer
+from libs.common.threshold_table import get_rules, keep_newer
 from services.alerting import alerts, chances, mutes, outage, policy, store
 from services.alerting import store_alerts as rows
 from services.alerting.alerts import Finding, ResolveReason
 from services.alerting.chances import NOT_SUCCEEDING, ChanceJudge
-from services.alerting.facts import Facts
+from services.alerting.facts import Facts, Sight
 from services.alerting.missed import MissedJudge
 from services.alerting.policy import HostState, OfflineVerdict, StaleVerdict, Status
 from services.alerting.settings import AlertingSettings
@@ -59,22 +59,22 @@ class Conditions(Facts):
 
     def expect_silence(self, tx: Tx, host: Host) -> None:
         """The host went offline: say what that means, and look again when it can matter."""
-        state, watch = self.state(tx, host), self.watch(tx)
-        if not state.always_on:
+        if not host.always_on:
             _explain_no_alert(tx, host, OFFLINE, OfflineVerdict.INTERMITTENT, "R4")
             return
-        at = policy.next_offline_look(state, watch, tx.now)
+        sight = self.look_at(tx, host)
+        at = policy.next_offline_look(sight.state, sight.watch, tx.now)
         tx.schedule(OFFLINE, host.id, at)
         text = f"offline; an alert is raised if it stays away for {format_duration(at - tx.now)}"
         tx.decide(host.id, "no_alert_yet", text, rule="R5", kind=OFFLINE, at=at,
-                  last_seen=host.last_seen, floor=format_duration(state.floor),
-                  threshold_from=self.floor(tx, host).source)  # fmt: skip
+                  last_seen=host.last_seen, floor=format_duration(sight.floor.value),
+                  threshold_from=sight.floor.source)  # fmt: skip
 
     def expect_silences(self, tx: Tx) -> None:
         """A new period began: look at all who are away when they may have been silent in it."""
-        watch = self.watch(tx)
         for host in store.list_away(tx):
-            at = policy.next_offline_look(self.state(tx, host), watch, tx.now)
+            sight = self.look_at(tx, host)
+            at = policy.next_offline_look(sight.state, sight.watch, tx.now)
             tx.schedule(OFFLINE, host.id, max(at, tx.now))
 
     def on_thresholds(self, tx: Tx) -> None:
@@ -86,25 +86,27 @@ class Conditions(Facts):
 
     def on_rules(self, tx: Tx, rules: ThresholdRules) -> None:
         """Thresholds of tags or modes may have changed. Idempotent by `version`."""
-        hosts = store.list_hosts(tx)
-        before = {host.id: self.expected(tx, host) for host in hosts}
+        before = get_rules(tx.db)
         if not keep_newer(tx.db, rules):
             return
-        for host in hosts:
-            if self.expected(tx, host) != before[host.id]:
+        for host in store.list_hosts(tx):
+            if self.expected(host, rules) != self.expected(host, before):
                 self.on_expected(tx, host)
 
     def on_expected(self, tx: Tx, host: Host) -> None:
         """Another thing is expected of a host: what is open may end, and what follows is due."""
         chances.on_expected(tx, host)
-        self.missed.plan(tx, host)
+        self.missed.plan(tx, host, get_rules(tx.db))
         self.end_if_too_early(tx, host)
         self.look(tx, host)
 
     def expect_staleness(self, tx: Tx, host: Host) -> None:
         """The host was backed up: look again when that has become old."""
-        state = self.state(tx, host)
-        at = policy.next_stale_look(state, self.watch(tx), tx.now, self._settings.offline_after)
+        self.look_when_stale(tx, host, self.look_at(tx, host))
+
+    def look_when_stale(self, tx: Tx, host: Host, sight: Sight) -> None:
+        """`expect_staleness`, for whom `sight` is of `host` as it is now."""
+        at = policy.next_stale_look(sight.state, sight.watch, tx.now, self._settings.offline_after)
         if at is None:
             tx.unschedule(STALE, host.id)
         else:
@@ -116,14 +118,15 @@ class Conditions(Facts):
         host = store.find_present(tx, host_id)
         if host is None:
             return
-        state, watch = self.state(tx, host), self.watch(tx)
+        sight = self.look_at(tx, host)
+        state, watch = sight.state, sight.watch
         verdict = policy.assess_offline(state, watch, tx.now)
         rule = _OFFLINE_RULES.get(verdict, "R5")
-        known = rows.find_open(tx, host_id, OFFLINE)
+        known = rows.find_open(tx, host_id, OFFLINE) if host.may_have.alerts else None
         if known is not None:
             _end_or_keep(tx, known, _OFFLINE_ENDS.get(verdict), verdict, rule)
         elif verdict is OfflineVerdict.DUE:
-            mutes.unless_muted(tx, host, OFFLINE, lambda: self._raise_offline(tx, host, state))
+            mutes.unless_muted(tx, host, OFFLINE, lambda: self._raise_offline(tx, host, sight))
         elif verdict in (OfflineVerdict.TOO_EARLY, OfflineVerdict.NOT_OBSERVED):
             at = policy.next_offline_look(state, watch, tx.now)
             tx.schedule(OFFLINE, host_id, at)
@@ -133,14 +136,14 @@ class Conditions(Facts):
         else:
             _explain_no_alert(tx, host, OFFLINE, verdict, rule)
 
-    def _raise_offline(self, tx: Tx, host: Host, state: HostState) -> None:
-        start = policy.silence_start(state, self.watch(tx))
+    def _raise_offline(self, tx: Tx, host: Host, sight: Sight) -> None:
+        start, floor = policy.silence_start(sight.state, sight.watch), sight.floor
         assert start is not None
         alerts.raise_alert(
             tx,
             Finding(
                 kind=OFFLINE,
-                message=policy.offline_message(tx.now - start, state.floor),
+                message=policy.offline_message(tx.now - start, floor.value),
                 rule="R5",
                 host_id=host.id,
                 host_name=host.name,
@@ -148,8 +151,8 @@ class Conditions(Facts):
                 facts={
                     "last_seen": _text(host.last_seen),
                     "silent_since": to_rfc3339(start),
-                    "threshold": format_duration(state.floor),
-                    "threshold_from": self.floor(tx, host).source,
+                    "threshold": format_duration(floor.value),
+                    "threshold_from": floor.source,
                     "reason": host.offline_reason,
                     "session": host.session,
                 },
@@ -158,11 +161,11 @@ class Conditions(Facts):
 
     def end_if_too_early(self, tx: Tx, host: Host) -> None:
         """The floor has changed: an alert that is too early by the new one ends."""
-        alert = rows.find_open(tx, host.id, OFFLINE)
+        alert = rows.find_open(tx, host.id, OFFLINE) if host.may_have.alerts else None
         if alert is None:
             return
         silent = tx.now - datetime.fromisoformat(alert.facts["silent_since"])
-        if silent < self.floor(tx, host).value:
+        if silent < self.floor(host, get_rules(tx.db)).value:
             alerts.resolve(tx, alert, ResolveReason.THRESHOLD_CHANGED, rule="R5")
 
     # -- stale_schedule ---------------------------------------------------------------------------
@@ -171,24 +174,24 @@ class Conditions(Facts):
         host = store.find_present(tx, host_id)
         if host is None:
             return
-        state, watch = self.state(tx, host), self.watch(tx)
-        verdict = self.assess_stale(tx, host)
-        known = rows.find_open(tx, host_id, STALE)
+        sight = self.look_at(tx, host)
+        verdict = self.assess_stale(tx, sight)
+        known = rows.find_open(tx, host_id, STALE) if host.may_have.alerts else None
         if known is not None and verdict is StaleVerdict.DUE:
-            self._climb(tx, host, known, state)
+            self._climb(tx, host, known, sight.state)
         elif known is not None:
             _end_or_keep(tx, known, _STALE_ENDS.get(verdict), verdict, "R6")
         elif verdict is StaleVerdict.DUE:
-            mutes.unless_muted(tx, host, STALE, lambda: self._raise_stale(tx, host, state))
+            mutes.unless_muted(tx, host, STALE, lambda: self._raise_stale(tx, host, sight))
         else:
-            threshold = self.stale_after(tx, host)
+            threshold = sight.stale_after
             _explain_no_alert(tx, host, STALE, verdict, "R6",
                               threshold=format_duration(threshold.value),
                               threshold_from=threshold.source)  # fmt: skip
         if known is not None and verdict is StaleVerdict.REPORTS_AWAITED:
-            tx.schedule(STALE, host_id, policy.reports_awaited_until(watch, tx.now))
+            tx.schedule(STALE, host_id, policy.reports_awaited_until(sight.watch, tx.now))
         elif verdict in (StaleVerdict.FRESH, StaleVerdict.REPORTS_AWAITED):
-            self.expect_staleness(tx, host)
+            self.look_when_stale(tx, host, sight)
 
     def _climb(self, tx: Tx, host: Host, alert: Alert, state: HostState) -> None:
         """Still stale: it is told again if it has reached a rung since the last one (R7)."""
@@ -207,25 +210,25 @@ class Conditions(Facts):
         if at is not None:
             tx.schedule(STALE, host.id, at)
 
-    def _raise_stale(self, tx: Tx, host: Host, state: HostState) -> None:
+    def _raise_stale(self, tx: Tx, host: Host, sight: Sight) -> None:
         """Raise it; the rungs that it has passed by now are told with it."""
         assert host.last_success_at is not None
-        age = tx.now - host.last_success_at
-        rung = policy.rung_reached(age, state.stale_after)
-        self._expect_rung(tx, host, rung, state)
+        age, threshold = tx.now - host.last_success_at, sight.stale_after
+        rung = policy.rung_reached(age, threshold.value)
+        self._expect_rung(tx, host, rung, sight.state)
         alerts.raise_alert(
             tx,
             Finding(
                 kind=STALE,
-                message=policy.stale_message(age, state.stale_after),
+                message=policy.stale_message(age, threshold.value),
                 rule="R6",
                 host_id=host.id,
                 host_name=host.name,
                 rung=rung,
                 facts={
                     "last_success_at": to_rfc3339(host.last_success_at),
-                    "threshold": format_duration(state.stale_after),
-                    "threshold_from": self.stale_after(tx, host).source,
+                    "threshold": format_duration(threshold.value),
+                    "threshold_from": threshold.source,
                 },
             ),
         )
@@ -250,7 +253,8 @@ class Conditions(Facts):
 
     def forecast(self, tx: Tx, host: Host) -> tuple[AlertKind, datetime] | None:
         """Return which alert comes next if nothing happens, and when; None: none will."""
-        state, watch = self.state(tx, host), self.watch(tx)
+        sight = self.look_at(tx, host)
+        state, watch = sight.state, sight.watch
         kind = OFFLINE if host.always_on else STALE
         if host.removed or rows.find_open(tx, host.id, kind) is not None:
             return None

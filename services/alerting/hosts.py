@@ -13,9 +13,10 @@ from libs.common.events.host import (
 )
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
+from libs.common.threshold_table import get_rules
 from services.alerting import alerts, chances, coverage, missed, outage, store, store_missed
 from services.alerting import store_alerts as rows
-from services.alerting import store_watch as watch_store
+from services.alerting import store_sessions as sessions
 from services.alerting.alerts import ResolveReason
 from services.alerting.conditions import OFFLINE, STALE, Conditions
 from services.alerting.policy import Status
@@ -42,10 +43,11 @@ class Hosts:
     def on_host(self, tx: Tx, event: HostFact) -> None:
         """Idempotent by the record's version. A real change of mode begins anew (R8)."""
         before = store.find_host(tx, event.host_id)
-        after = take_record(tx, event.record)
+        after = take_record(tx, event.record, before)
         if after is None:
             return
-        self._conditions.missed.plan(tx, after)
+        rules = get_rules(tx.db)
+        self._conditions.missed.plan(tx, after, rules)
         if before is None:
             chances.on_expected(tx, after)
             self._conditions.look(tx, after)
@@ -53,7 +55,7 @@ class Hosts:
         _end_failures_of_gone_groups(tx, before, after)
         if before.tags != after.tags:
             tx.schedule(coverage.DEADLINE, after.id, tx.now)
-        if self._conditions.expected(tx, before) == self._conditions.expected(tx, after):
+        if self._conditions.expected(before, rules) == self._conditions.expected(after, rules):
             return
         if before.always_on != after.always_on:
             self._change_mode(tx, after)
@@ -65,8 +67,7 @@ class Hosts:
 
     def _change_mode(self, tx: Tx, host: Host) -> None:
         for kind in (OFFLINE, STALE):
-            rows.unmute(tx, host.id, kind)
-            alerts.resolve_open(tx, host.id, kind, ResolveReason.MODE_CHANGED, rule="R8")
+            alerts.end(tx, host, kind, ResolveReason.MODE_CHANGED, rule="R8")
         if not host.always_on:
             outage.on_left(tx, host.id)
 
@@ -87,40 +88,31 @@ class Hosts:
 
     def on_hello(self, tx: Tx, event: AgentHello) -> None:
         """Idempotent by `session`. Whoever is back is not missed (R5)."""
-        host = store.find_host(tx, event.host_id) or Host(event.host_id, event.host_id)
+        caller = sessions.find_caller(tx, event)
+        host = caller.host
         if host.removed:
             return
-        known = store.is_known_session(tx, host.id, event.session)
+        known = not sessions.remember_session(tx, host.id, event.session)
         verdict = assess_hello(host.connection, event.connection, known=known)
         if verdict is HelloVerdict.KNOWN:
             return
-        store.remember_session(tx, host.id, event.session)
+        if caller.has_many_sessions:
+            sessions.forget_oldest_sessions(tx, host.id)
         if verdict is HelloVerdict.NEWER:
-            self._watchers.on_heard(tx, event.gateway)
+            if not caller.is_gateway_heard:
+                self._watchers.on_heard(tx, event.gateway)
             self._go_online(tx, host, event)
 
     def _go_online(self, tx: Tx, host: Host, event: AgentHello) -> None:
         at = tx.time
         if host.status is not Status.ONLINE:
-            store.begin_stretch(tx, host.id, at)
-            chances.on_online(tx, host.id, at)
-        store.save_host(
-            tx,
-            replace(
-                host,
-                status=Status.ONLINE,
-                session=event.session,
-                connection=event.connection,
-                gateway=event.gateway,
-                last_seen=max(at, host.last_seen or at),
-                offline_at=None,
-                offline_reason=None,
-            ),
-        )
+            sessions.begin_stretch(tx, host.id, at)
+            chances.on_online(tx, host, at)
+        sessions.set_online(tx, event, max(at, host.last_seen or at))
         tx.unschedule(OFFLINE, host.id)
-        rows.unmute(tx, host.id, OFFLINE)
-        alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")
-        outage.on_return(tx, host.id)
+        alerts.end(tx, host, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")
+        if host.may_have.outage:
+            outage.on_return(tx, host.id)
 
     def on_offline(self, tx: Tx, event: AgentOffline) -> None:
         """Idempotent by `session`: only the end of the live one counts (R3)."""
@@ -132,7 +124,7 @@ class Hosts:
         if host.status is Status.OFFLINE:
             # A gateway that is back may know better than presence did when it took it for lost.
             last_seen = max(last_seen, host.last_seen or last_seen)
-            store.save_host(tx, replace(host, last_seen=last_seen))
+            sessions.set_offline(tx, replace(host, last_seen=last_seen))
             return
         goodbye = event.reason in _GOODBYES
         should = last_seen if goodbye else last_seen + self._settings.offline_after
@@ -143,9 +135,9 @@ class Hosts:
             offline_at=min(should, noticed),
             offline_reason=event.reason,
         )
-        store.save_host(tx, host)
-        store.end_stretch(tx, host.id, host.offline_at or noticed)
-        chances.on_offline(tx, host.id, last_seen)
+        sessions.set_offline(tx, host)
+        sessions.end_stretch(tx, host.id, host.offline_at or noticed)
+        chances.on_offline(tx, host, last_seen)
         self._conditions.expect_silence(tx, host)
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
@@ -153,33 +145,29 @@ class Hosts:
         host = store.find_present(tx, event.host_id)
         if host is None or host.session != event.session or host.synced_session == event.session:
             return
-        gate = watch_store.get_gate(tx).number
-        store.save_host(
-            tx, replace(host, synced_session=event.session, synced_gate=gate, synced_at=tx.time)
-        )
+        gate = sessions.set_synced(tx, host.id, event.session)
         if host.synced_gate < gate and not host.always_on:
             tx.schedule(STALE, host.id, tx.now)
-            chances.on_synced(tx, host.id)
+            chances.on_synced(tx, host)
 
 
 def _end_failures_of_gone_groups(tx: Tx, before: Host, after: Host) -> None:
     """No backup will ever succeed for a source group that was removed."""
     gone = before.group_names.keys() - after.group_names.keys()
-    for alert in rows.list_open(tx, after.id) if gone else ():
+    for alert in rows.list_open(tx, after.id) if gone and after.may_have.alerts else ():
         if alert.dedup_key in gone:
             alerts.resolve(tx, alert, ResolveReason.GROUP_REMOVED)
 
 
-def take_record(tx: Tx, record: HostRecord) -> Host | None:
-    """Keep what alerting needs of a record; None if it is no news."""
-    host = store.find_host(tx, record.id)
-    if host is not None and (host.removed or record.version <= host.record_version):
+def take_record(tx: Tx, record: HostRecord, before: Host | None) -> Host | None:
+    """Keep what alerting needs of a record of the host that `before` is; None if it is no news."""
+    if before is not None and (before.removed or record.version <= before.record_version):
         return None
     if record.removed:
         store.forget_host(tx, record)
         return None
-    host = replace(
-        host or Host(record.id, record.name),
+    after = replace(
+        before or Host(record.id, record.name),
         name=record.name,
         tags=record.tags,
         always_on=record.always_on,
@@ -190,6 +178,9 @@ def take_record(tx: Tx, record: HostRecord) -> Host | None:
         has_schedule=any(schedule.enabled for schedule in record.schedules),
         group_names={group.id: group.name for group in record.source_groups},
     )
-    store.save_host(tx, host)
+    if before is None:
+        store.save_host(tx, after)
+    else:
+        store.save_record(tx, after)
     store_missed.save_schedules(tx, record)
-    return host
+    return after

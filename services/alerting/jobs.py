@@ -54,7 +54,7 @@ class Jobs:
         host = self._news(tx, event, "finished")
         if host is None:
             return
-        missed.on_run(tx, event)
+        missed.see_run(tx, host, event)
         if event.status in SUCCESSES:
             self._succeed(tx, host, event)
         elif event.status is JobStatus.FAILED:
@@ -94,9 +94,8 @@ class Jobs:
 
     def _news(self, tx: Tx, event: JobEvent, what: str) -> Host | None:
         host = store.find_present(tx, event.host_id)
-        if host is None or store.is_job_end_known(tx, event.job_id, what):
+        if host is None or not store.remember_job_end(tx, host, event.job_id, what):
             return None
-        store.remember_job_end(tx, host.id, event.job_id, what)
         return host
 
     # -- success ----------------------------------------------------------------------------------
@@ -107,27 +106,22 @@ class Jobs:
             return
         key = event.source_group_id or ""
         if event.kind is not JobKind.BACKUP:
-            rows.drop_untold(tx, host.id, kind, key)
-            alerts.resolve_open(tx, host.id, kind, ResolveReason.JOB_SUCCEEDED, key=key, rule="R9")
+            _end_failure(tx, host, kind, key, ResolveReason.JOB_SUCCEEDED)
             return
         for told in ENDED_BY_BACKUP:
-            rows.drop_untold(tx, host.id, told, key)
-            reason = ResolveReason.BACKUP_SUCCEEDED
-            alerts.resolve_open(tx, host.id, told, reason, key=key, rule="R9")
+            _end_failure(tx, host, told, key, ResolveReason.BACKUP_SUCCEEDED)
         self._freshen(tx, host, min(event.finished_at, tx.time))
 
     def _freshen(self, tx: Tx, host: Host, success_at: datetime) -> None:
         """The host has a backup of `success_at`. One that is old itself ends no staleness (R6)."""
         if host.last_success_at is None or success_at > host.last_success_at:
             host = replace(host, last_success_at=success_at)
-            store.save_host(tx, host)
-            chances.on_success(tx, host.id, success_at)
-        state = self._conditions.state(tx, host)
-        if tx.now - success_at < state.stale_after:
-            rows.unmute(tx, host.id, STALE)
-            reason = ResolveReason.BACKUP_SUCCEEDED
-            alerts.resolve_open(tx, host.id, STALE, reason, rule="R9")
-            self._conditions.expect_staleness(tx, host)
+            store.save_success(tx, host.id, success_at)
+            chances.on_success(tx, host, success_at)
+        sight = self._conditions.look_at(tx, host)
+        if tx.now - success_at < sight.stale_after.value:
+            alerts.end(tx, host, STALE, ResolveReason.BACKUP_SUCCEEDED, rule="R9")
+            self._conditions.look_when_stale(tx, host, sight)
         else:
             tx.schedule(STALE, host.id, tx.now)
 
@@ -177,6 +171,14 @@ class Jobs:
                         facts=untold.facts,
                     ),
                 )
+
+
+def _end_failure(tx: Tx, host: Host, kind: AlertKind, key: str, reason: ResolveReason) -> None:
+    """A success ends what was told, or is to be told, of a failure."""
+    if host.may_have.untold:
+        rows.drop_untold(tx, host.id, kind, key)
+    if host.may_have.alerts:
+        alerts.resolve_open(tx, host.id, kind, reason, key=key, rule="R9")
 
 
 def _group(host: Host, event: JobEvent) -> str:

@@ -50,6 +50,7 @@ from libs.common.events.job import (
 )
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
+from libs.common.threshold_table import get_rules
 from services.alerting import (
     alerts,
     chances,
@@ -62,6 +63,7 @@ from services.alerting import (
     store,
 )
 from services.alerting import store_alerts as rows
+from services.alerting import store_sessions as sessions
 from services.alerting import store_watch as watch_store
 from services.alerting.alerts import ResolveReason
 from services.alerting.chances import NOT_SUCCEEDING, ChanceJudge
@@ -142,7 +144,8 @@ class AlertingMachine(Machine):
         for data in buckets.get("thresholds", {}).values():
             self._conditions.on_rules(tx, ThresholdRules.model_validate_json(data))
         for data in buckets.get("hosts", {}).values():
-            take_record(tx, HostRecord.model_validate_json(data))
+            record = HostRecord.model_validate_json(data)
+            take_record(tx, record, store.find_host(tx, record.id))
         for data in buckets.get(alerts.BUCKET, {}).values():
             _take_alert(tx, Alert.model_validate_json(data))
         for data in buckets.get("sessions", {}).values():
@@ -150,11 +153,12 @@ class AlertingMachine(Machine):
         for data in buckets.get("backups", {}).values():
             _take_backup(tx, json.loads(data))
         tx.schedule(coverage.DEADLINE, coverage.ALL, tx.now)
+        rules = get_rules(tx.db)
         for host in store.list_hosts(tx):
             chances.on_expected(tx, host)
             has_alerts = bool(rows.list_open(tx, host.id))
-            if has_alerts or self._conditions.missed_after(tx, host) is not None:
-                self._conditions.missed.plan(tx, host)
+            if has_alerts or self._conditions.missed_after(host, rules) is not None:
+                self._conditions.missed.plan(tx, host, rules)
             if has_alerts:
                 self._conditions.look(tx, host)
             elif host.is_away:
@@ -195,15 +199,16 @@ def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
             offline_reason=OfflineReason(reason) if reason and not is_online else None,
         ),
     )
-    store.remember_session(tx, host.id, value["session"])
+    if sessions.remember_session(tx, host.id, value["session"]):
+        sessions.forget_oldest_sessions(tx, host.id)
     if is_online and host.status is not Status.ONLINE:
-        store.begin_stretch(tx, host.id, since)
-        chances.on_online(tx, host.id, tx.now)
+        sessions.begin_stretch(tx, host.id, since)
+        chances.on_online(tx, host, tx.now)
         alerts.resolve_open(tx, host.id, OFFLINE, ResolveReason.HOST_RETURNED, rule="R5")
         outage.on_return(tx, host.id)
     elif not is_online:
-        store.end_stretch(tx, host.id, since)
-        chances.on_offline(tx, host.id, last_seen)
+        sessions.end_stretch(tx, host.id, since)
+        chances.on_offline(tx, host, last_seen)
 
 
 def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
@@ -214,7 +219,7 @@ def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
     success_at = min(datetime.fromisoformat(value["last_success_at"]), tx.now)
     if host.last_success_at is None or success_at > host.last_success_at:
         store.save_host(tx, replace(host, last_success_at=success_at))
-        chances.on_success(tx, host.id, success_at)
+        chances.on_success(tx, host, success_at)
     for kind in ENDED_BY_BACKUP:
         alert = rows.find_open(tx, host.id, kind, value["source_group_id"])
         if alert is not None and alert.last_seen_at < success_at:

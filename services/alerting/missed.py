@@ -11,9 +11,10 @@ from datetime import datetime
 from libs.common import cron
 from libs.common.clock import to_rfc3339
 from libs.common.events.alert import AlertKind
-from libs.common.events.host import Schedule
+from libs.common.events.host import Schedule, ThresholdRules
 from libs.common.events.job import JobEvent
 from libs.common.loop.tx import Tx
+from libs.common.threshold_table import get_rules
 from libs.common.thresholds import Threshold
 from services.alerting import alerts, policy, policy_missed, store
 from services.alerting import store_alerts as rows
@@ -23,18 +24,26 @@ from services.alerting.facts import Facts
 from services.alerting.policy_missed import MissedVerdict, Window
 from services.alerting.store import Host
 from services.alerting.store_missed import Expected
+from services.alerting.store_watch import get_gate
 
 MISSED = AlertKind.SCHEDULE_MISSED
 
 
 def on_run(tx: Tx, event: JobEvent) -> None:
     """A schedule produced a run. Idempotent: only the latest fire of a pair is kept."""
+    host = store.find_present(tx, event.host_id)
+    if host is not None:
+        see_run(tx, host, event)
+
+
+def see_run(tx: Tx, host: Host, event: JobEvent) -> None:
+    """`on_run`, of a host that is there."""
     schedule, group, fire = event.schedule_id, event.source_group_id, event.fire_time
     if schedule is None or group is None or fire is None:
         return
-    if store.find_present(tx, event.host_id) is None:
-        return
     kept.see_run(tx, event.host_id, schedule, group, fire)
+    if not host.may_have.alerts:
+        return
     alert = rows.find_open(tx, event.host_id, MISSED, _key(schedule, group))
     if alert is not None and fire >= datetime.fromisoformat(alert.facts["fire_time"]):
         alerts.resolve(tx, alert, ResolveReason.RUN_PRODUCED, rule="R14")
@@ -53,41 +62,28 @@ def _key(schedule_id: str, group_id: str) -> str:
 class MissedJudge(Facts):
     """Plans the next look at each schedule, and judges it when its window is over."""
 
-    def plan(self, tx: Tx, host: Host) -> None:
+    def plan(self, tx: Tx, host: Host, rules: ThresholdRules) -> None:
         """What is expected of `host` may be another thing: keep what is still to be looked at."""
-        window = self.missed_after(tx, host)
+        window = self.missed_after(host, rules)
         judged = {} if window is None else {one.id: one for one in _judged(tx, host)}
-        known = kept.list_expected(tx, host.id)
+        known = kept.list_expected(tx, host.id) if host.may_have.expected else {}
         for schedule_id in known.keys() - judged.keys():
             kept.drop_expected(tx, host.id, schedule_id)
             tx.unschedule(MISSED, f"{host.id}/{schedule_id}")
         for schedule in judged.values():
             expected = known.get(schedule.id)
             if expected is None or expected.rule != _rule(schedule):
-                self._expect(tx, host, schedule, tx.now)
+                self._expect(tx, host, schedule, tx.now, window)
             elif window is not None:
                 tx.schedule(MISSED, f"{host.id}/{schedule.id}", expected.fire_at + window.value)
-        self._end_what_nobody_asks(tx, host, judged)
+        if host.may_have.alerts:
+            _end_what_nobody_asks(tx, host, judged, window)
 
-    def _end_what_nobody_asks(self, tx: Tx, host: Host, judged: dict[str, Schedule]) -> None:
-        pairs = {
-            _key(one.id, group) for one in judged.values() for group in one.source_group_ids
-            if group in host.group_names
-        }  # fmt: skip
-        for alert in rows.list_open(tx, host.id):
-            if alert.kind is MISSED and alert.dedup_key not in pairs:
-                alerts.resolve(tx, alert, self._why_nobody_asks(tx, host))
-
-    def _why_nobody_asks(self, tx: Tx, host: Host) -> ResolveReason:
-        if not host.always_on:
-            return ResolveReason.MODE_CHANGED
-        if self.missed_after(tx, host) is None:
-            return ResolveReason.THRESHOLD_CHANGED
-        return ResolveReason.SCHEDULE_DISABLED
-
-    def _expect(self, tx: Tx, host: Host, schedule: Schedule, after: datetime) -> None:
+    def _expect(
+        self, tx: Tx, host: Host, schedule: Schedule, after: datetime, window: Threshold | None
+    ) -> None:
         """Keep the first fire after `after`, and look when its window is over."""
-        window, fire_at = self.missed_after(tx, host), _next_fire(schedule, after)
+        fire_at = _next_fire(schedule, after)
         if window is None or fire_at is None:
             kept.drop_expected(tx, host.id, schedule.id)
             return
@@ -98,7 +94,7 @@ class MissedJudge(Facts):
         host_id, schedule_id = key.split("/", 1)
         host = store.find_present(tx, host_id)
         expected = kept.list_expected(tx, host_id).get(schedule_id)
-        window = self.missed_after(tx, host) if host is not None else None
+        window = self.missed_after(host, get_rules(tx.db)) if host is not None else None
         if host is None or expected is None or window is None:
             return
         schedule = next((one for one in _judged(tx, host) if one.id == schedule_id), None)
@@ -110,21 +106,22 @@ class MissedJudge(Facts):
             if group in host.group_names
         }
         if MissedVerdict.REPORTS_AWAITED in verdicts.values():
-            tx.schedule(MISSED, key, policy.reports_awaited_until(self.watch(tx), tx.now))
+            tx.schedule(MISSED, key, policy.reports_awaited_until(get_gate(tx).watch, tx.now))
         else:
-            self._expect(tx, host, schedule, max(expected.fire_at, tx.now - window.value))
+            after = max(expected.fire_at, tx.now - window.value)
+            self._expect(tx, host, schedule, after, window)
 
     def _judge(
         self, tx: Tx, host: Host, schedule: Schedule, group: str, fire_at: datetime,
         window: Threshold,
     ) -> MissedVerdict:  # fmt: skip
         """Judge one fire of one pair, once its window is over."""
-        state, watch = self.state(tx, host), self.watch(tx)
-        waits = policy.is_waiting_for_reports(state, watch, tx.now, self._settings.offline_after)
+        sight = self.look_at(tx, host)
+        waits = self.waits_for_reports(tx, sight)
         found = Window(
             fire_at, window.value,
             kept.was_online(tx, host.id, fire_at, fire_at + window.value),
-            watch.period_start, waits, kept.find_seen(tx, host.id, schedule.id, group),
+            sight.watch.period_start, waits, kept.find_seen(tx, host.id, schedule.id, group),
         )  # fmt: skip
         verdict = policy_missed.assess(found)
         if verdict is MissedVerdict.DUE:
@@ -133,6 +130,24 @@ class MissedJudge(Facts):
             tx.decide(host.id, "no_alert", verdict.value, rule="R14", kind=MISSED,
                       schedule_id=schedule.id, fire_time=fire_at)  # fmt: skip
         return verdict
+
+
+def _end_what_nobody_asks(
+    tx: Tx, host: Host, judged: dict[str, Schedule], window: Threshold | None
+) -> None:
+    pairs = {
+        _key(one.id, group) for one in judged.values() for group in one.source_group_ids
+        if group in host.group_names
+    }  # fmt: skip
+    for alert in rows.list_open(tx, host.id):
+        if alert.kind is MISSED and alert.dedup_key not in pairs:
+            alerts.resolve(tx, alert, _why_nobody_asks(host, window))
+
+
+def _why_nobody_asks(host: Host, window: Threshold | None) -> ResolveReason:
+    if not host.always_on:
+        return ResolveReason.MODE_CHANGED
+    return ResolveReason.THRESHOLD_CHANGED if window is None else ResolveReason.SCHEDULE_DISABLED
 
 
 def _raise(tx: Tx, host: Host, schedule: Schedule, group: str, window: Window) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.common.clock import TICK, from_micros, to_micros
 from libs.common.events.agent import OfflineReason
@@ -18,8 +18,6 @@ from libs.common.loop.tx import Tx
 from libs.common.thresholds import Subject
 from services.alerting.policy import Status
 
-KNOWN_SESSIONS_PER_HOST = 200
-KEEP_STRETCHES = timedelta(days=1)
 KEEP_JOB_ENDS = timedelta(days=45)
 
 _COLUMNS = (
@@ -29,6 +27,37 @@ _COLUMNS = (
     "tags", "missed_seconds", "synced_at",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM host"  # noqa: S608  our own names
+
+
+class MayHave(NamedTuple):
+    """Whether tables that mostly hold nothing of a host may: its row tells, so that who has it need
+    not look into each. What was not asked for may be there."""
+
+    alerts: bool = True
+    mutes: bool = True
+    untold: bool = True
+    chances: bool = True
+    expected: bool = True
+    outage: bool = True
+    old_job_ends: bool = True
+
+
+ANYTHING = MayHave()
+
+_MAY_HAVE = ", ".join(
+    f"EXISTS (SELECT 1 FROM {rest})"  # noqa: S608
+    for rest in (
+        "alert WHERE alert.host_id = host.host_id AND state != 'resolved'",
+        "mute WHERE mute.host_id = host.host_id",
+        "untold WHERE untold.host_id = host.host_id",
+        "chance WHERE chance.host_id = host.host_id",
+        "expected_run WHERE expected_run.host_id = host.host_id",
+        "outage_member WHERE outage_member.host_id = host.host_id",
+        "job_end WHERE job_end.host_id = host.host_id AND at < :old",
+    )
+)
+WITH_ALL = f"{', '.join(_COLUMNS)}, {_MAY_HAVE}"
+"""Columns from which `read_host` makes a host that knows what it may have; needs `:old`."""
 _PUT = (
     f"INSERT OR REPLACE INTO host ({', '.join(_COLUMNS)}) "  # noqa: S608  our own names
     f"VALUES ({', '.join('?' * len(_COLUMNS))})"
@@ -61,6 +90,7 @@ class Host:
     tags: tuple[str, ...] = ()
     missed_seconds: int | None = None
     synced_at: datetime | None = None
+    may_have: MayHave = ANYTHING
 
     @property
     def is_away(self) -> bool:
@@ -79,8 +109,11 @@ class Host:
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
     """Return the host, also a removed one."""
-    row = tx.db.execute(f"{_SELECT} WHERE host_id = ?", (host_id,)).fetchone()
-    return _host(row) if row else None
+    row = tx.db.execute(
+        f"SELECT {WITH_ALL} FROM host WHERE host_id = :host",  # noqa: S608
+        {"host": host_id, "old": old_job_ends(tx)},
+    ).fetchone()
+    return read_host(row) if row else None
 
 
 def find_present(tx: Tx, host_id: str) -> Host | None:
@@ -102,18 +135,24 @@ def list_away(tx: Tx) -> list[Host]:
     return [_host(row) for row in rows.fetchall()]
 
 
-def _host(row: tuple[Any, ...]) -> Host:
-    value = dict(zip(_COLUMNS, row, strict=True))
-    for name in ("always_on", "removed", "has_schedule"):
-        value[name] = bool(value[name])
-    for name in ("last_seen", "offline_at", "last_success_at", "synced_at"):
-        value[name] = None if value[name] is None else from_micros(value[name])
-    reason = value["offline_reason"]
-    value["offline_reason"] = None if reason is None else OfflineReason(reason)
-    value["status"] = Status(value["status"])
-    value["tags"] = tuple(json.loads(value["tags"]))
-    value["group_names"] = json.loads(value["group_names"])
-    return Host(id=value.pop("host_id"), **value)
+def _host(row: tuple[Any, ...], may_have: MayHave = ANYTHING) -> Host:
+    """Make a host of its columns: one by one, since every event does it."""
+    return Host(
+        row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], row[6], bool(row[7]),
+        json.loads(row[8]), Status(row[9]), row[10], row[11], row[12], _moment(row[13]),
+        _moment(row[14]), None if row[15] is None else OfflineReason(row[15]), _moment(row[16]),
+        row[17], row[18], tuple(json.loads(row[19])), row[20], _moment(row[21]), may_have,
+    )  # fmt: skip
+
+
+def read_host(row: tuple[Any, ...]) -> Host:
+    """Return the host of a row that begins with `WITH_ALL`."""
+    own = len(_COLUMNS)
+    return _host(row, MayHave(*map(bool, row[own : own + len(MayHave._fields)])))
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
 
 
 def _micros(moment: datetime | None) -> int | None:
@@ -135,6 +174,25 @@ def save_host(tx: Tx, host: Host) -> None:
     )  # fmt: skip
 
 
+def save_record(tx: Tx, host: Host) -> None:
+    """Keep what a record says of a host whose row is there."""
+    tx.db.execute(
+        "UPDATE host SET name = ?, always_on = ?, record_version = ?, offline_seconds = ?, "
+        "stale_seconds = ?, has_schedule = ?, group_names = ?, tags = ?, missed_seconds = ? "
+        "WHERE host_id = ?",
+        (
+            host.name, host.always_on, host.record_version, host.offline_seconds,
+            host.stale_seconds, host.has_schedule, json.dumps(dict(host.group_names)),
+            json.dumps(host.tags), host.missed_seconds, host.id,
+        ),
+    )  # fmt: skip
+
+
+def save_success(tx: Tx, host_id: str, at: datetime) -> None:
+    """Keep when the host's last successful backup was."""
+    tx.db.execute("UPDATE host SET last_success_at = ? WHERE host_id = ?", (to_micros(at), host_id))
+
+
 def forget_host(tx: Tx, record: HostRecord) -> None:
     """Drop all that is known of a host but that it was removed; its alerts are history."""
     for table in ("known_session", "stretch", "job_end", "untold", "mute"):
@@ -142,48 +200,7 @@ def forget_host(tx: Tx, record: HostRecord) -> None:
     save_host(tx, Host(record.id, record.name, removed=True, record_version=record.version))
 
 
-# -- sessions ------------------------------------------------------------------------------------
-
-
-def is_known_session(tx: Tx, host_id: str, session: str) -> bool:
-    return bool(
-        tx.db.execute(
-            "SELECT 1 FROM known_session WHERE host_id = ? AND session = ?", (host_id, session)
-        ).fetchone()
-    )
-
-
-def remember_session(tx: Tx, host_id: str, session: str) -> None:
-    """Remember a hello, and forget the oldest beyond KNOWN_SESSIONS_PER_HOST."""
-    tx.db.execute(
-        "INSERT OR IGNORE INTO known_session (host_id, session) VALUES (?, ?)", (host_id, session)
-    )
-    tx.db.execute(
-        "DELETE FROM known_session WHERE host_id = ?1 AND row_id <= (SELECT row_id FROM "
-        "known_session WHERE host_id = ?1 ORDER BY row_id DESC LIMIT 1 OFFSET ?2)",
-        (host_id, KNOWN_SESSIONS_PER_HOST),
-    )
-
-
-# -- when hosts were online, and who left together -----------------------------------------------
-
-
-def begin_stretch(tx: Tx, host_id: str, at: datetime) -> None:
-    tx.db.execute(
-        "INSERT INTO stretch (host_id, online_from) VALUES (?, ?)", (host_id, to_micros(at))
-    )
-
-
-def end_stretch(tx: Tx, host_id: str, at: datetime) -> None:
-    """End the host's open stretch; drop those that no outage can ask for any more."""
-    tx.db.execute(
-        "UPDATE stretch SET online_to = ? WHERE host_id = ? AND online_to IS NULL",
-        (to_micros(at), host_id),
-    )
-    tx.db.execute(
-        "DELETE FROM stretch WHERE host_id = ? AND online_to < ?",
-        (host_id, to_micros(at - KEEP_STRETCHES)),
-    )
+# -- who left together ----------------------------------------------------------------------------
 
 
 _OF_SITE = "(?3 = '' OR EXISTS (SELECT 1 FROM json_each(host.tags) WHERE value = ?3))"
@@ -237,13 +254,20 @@ def is_job_end_known(tx: Tx, job_id: str, what: str) -> bool:
     )
 
 
-def remember_job_end(tx: Tx, host_id: str, job_id: str, what: str) -> None:
-    """Remember that an end was taken into account; forget what the log no longer holds."""
-    tx.db.execute(
+def old_job_ends(tx: Tx) -> int:
+    """Return before when the log no longer holds an end of a job, as the tables keep times."""
+    return to_micros(tx.now - KEEP_JOB_ENDS)
+
+
+def remember_job_end(tx: Tx, host: Host, job_id: str, what: str) -> bool:
+    """Remember that an end was taken into account, and forget what the log no longer holds; say
+    whether it is news."""
+    noted = tx.db.execute(
         "INSERT OR IGNORE INTO job_end VALUES (?, ?, ?, ?)",
-        (job_id, what, host_id, to_micros(tx.now)),
+        (job_id, what, host.id, to_micros(tx.now)),
     )
-    tx.db.execute(
-        "DELETE FROM job_end WHERE host_id = ? AND at < ?",
-        (host_id, to_micros(tx.now - KEEP_JOB_ENDS)),
-    )
+    if noted.rowcount and host.may_have.old_job_ends:
+        tx.db.execute(
+            "DELETE FROM job_end WHERE host_id = ? AND at < ?", (host.id, old_job_ends(tx))
+        )
+    return noted.rowcount > 0

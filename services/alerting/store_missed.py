@@ -26,7 +26,9 @@ _SCHEDULES = TypeAdapter(tuple[Schedule, ...])
 
 def save_schedules(tx: Tx, record: HostRecord) -> None:
     tx.db.execute(
-        "INSERT OR REPLACE INTO host_schedules VALUES (?, ?, ?)",
+        "INSERT INTO host_schedules VALUES (?, ?, ?) ON CONFLICT (host_id) DO UPDATE SET "
+        "timezone = excluded.timezone, schedules = excluded.schedules "
+        "WHERE (timezone, schedules) != (excluded.timezone, excluded.schedules)",
         (record.id, record.timezone, _SCHEDULES.dump_json(record.schedules).decode()),
     )
 
@@ -67,7 +69,7 @@ def see_run(tx: Tx, host_id: str, schedule_id: str, group_id: str, fire_at: date
     """Keep the latest fire of a pair for which there was a run."""
     tx.db.execute(
         "INSERT INTO seen_run VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-        "fire_at = max(fire_at, excluded.fire_at)",
+        "fire_at = excluded.fire_at WHERE excluded.fire_at > fire_at",
         (host_id, schedule_id, group_id, to_micros(fire_at)),
     )
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from libs.common.clock import from_micros, to_micros
+from libs.common.events.host import ThresholdRules, read_rules
 from libs.common.loop.tx import Tx
 from services.alerting.policy import Watch
 
@@ -69,12 +70,6 @@ def save_gateway(tx: Tx, gateway: Gateway) -> None:
     )  # fmt: skip
 
 
-def find_lost_at(tx: Tx, name: str | None) -> datetime | None:
-    """Return when gateway `name` was last lost, or None."""
-    gateway = find_gateway(tx, name) if name else None
-    return gateway.lost_at if gateway else None
-
-
 def find_others_since(tx: Tx, name: str) -> datetime | None:
     """Return since when a gateway other than `name` has listened; None: none does."""
     (since,) = tx.db.execute(
@@ -120,6 +115,28 @@ def get_gate(tx: Tx) -> Gate:
         "SELECT period_start, dark_from, gate, gate_since FROM watch"
     ).fetchone()
     return Gate(Watch(_moment(start), _moment(dark_from), _moment(gate_since)), number)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a host is judged before: the gate, the last loss of its gateway, thresholds of tags and
+    modes."""
+
+    gate: Gate
+    gateway_lost_at: datetime | None
+    rules: ThresholdRules
+
+
+def get_scene(tx: Tx, gateway: str | None) -> Scene:
+    """Return what a host of `gateway` is judged before."""
+    start, dark_from, number, gate_since, lost_at, rules = tx.db.execute(
+        "SELECT period_start, dark_from, gate, gate_since, "
+        "(SELECT lost_at FROM gateway WHERE gateway = ?), (SELECT rules FROM threshold_rules) "
+        "FROM watch",
+        (gateway,),
+    ).fetchone()
+    gate = Gate(Watch(_moment(start), _moment(dark_from), _moment(gate_since)), number)
+    return Scene(gate, _moment(lost_at), read_rules(rules or "{}"))
 
 
 def begin_period(tx: Tx, at: datetime, *, long_blackout: bool) -> None:

@@ -41,7 +41,7 @@ CHOOSING = (
         "threshold-change-holds-for-coming-alerts-only",
         "R5 R6",
         CONDITIONS,
-        "            if self.expected(tx, host) != before[host.id]:\n",
+        "            if self.expected(host, rules) != self.expected(host, before):\n",
         "            if rows.list_open(tx, host.id):\n",
         f"{OF_THRESHOLDS}::test_r5_a_change_holds_at_once_both_ways",
     ),

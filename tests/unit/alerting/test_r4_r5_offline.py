@@ -102,6 +102,13 @@ def test_r3_a_late_hello_of_an_older_connection_does_not_resolve() -> None:
     assert open_kinds(rig) == ["agent_offline"]
 
 
+def test_r3_so_many_hellos_are_remembered() -> None:
+    rig = alerting()
+    rig.publish(*(hello(session=f"s{number}", connection=number) for number in range(1, 204)))
+    known = rig.db.execute("SELECT session FROM known_session ORDER BY row_id").fetchall()
+    assert [session for (session,) in known] == [f"s{number}" for number in range(4, 204)]
+
+
 def test_r3_the_end_of_an_older_session_says_nothing() -> None:
     rig = alerting()
     rig.publish(hello(session="s1"), hello(session="s2", connection=2))
