@@ -88,7 +88,7 @@ class Hosts:
 
     def on_hello(self, tx: Tx, event: AgentHello) -> None:
         """Idempotent by `session`. Whoever is back is not missed (R5)."""
-        caller = sessions.find_caller(tx, event)
+        caller = sessions.find_caller(tx, event, self._watchers.news_from(tx))
         host = caller.host
         if host.removed:
             return

@@ -23,7 +23,7 @@ KEEP_STRETCHES = timedelta(days=1)
 class Caller:
     """A host that says hello, with what is asked at every hello.
 
-    `is_gateway_heard`: its gateway listens and was heard since, so there is nothing to note of it.
+    `is_gateway_heard`: its gateway listens and was heard lately: there is nothing to note of it.
     `has_many_sessions`: with one more there are too many to be remembered.
     """
 
@@ -35,19 +35,22 @@ class Caller:
 _CALLER = (
     f"SELECT {store.WITH_ALL}, "  # noqa: S608  our own names
     "EXISTS (SELECT 1 FROM gateway WHERE gateway.gateway = :gateway AND state = 'listening' "
-    "AND heard_at >= :heard_at), "
+    "AND awaited_until IS NULL AND heard_at > :heard_after), "
     "EXISTS (SELECT 1 FROM known_session WHERE known_session.host_id = host.host_id "
     f"LIMIT 1 OFFSET {KNOWN_SESSIONS_PER_HOST - 1}) "
     "FROM host WHERE host_id = :host"
 )
 
 
-def find_caller(tx: Tx, event: AgentHello) -> Caller:
-    """Return who says hello; a host that nobody told of is a new one."""
+def find_caller(tx: Tx, event: AgentHello, heard_after: datetime) -> Caller:
+    """Return who says hello; a host that nobody told of is a new one.
+
+    A gateway that was heard after `heard_after` was so lately.
+    """
     row = tx.db.execute(
         _CALLER,
         {
-            "host": event.host_id, "gateway": event.gateway, "heard_at": to_micros(tx.time),
+            "host": event.host_id, "gateway": event.gateway, "heard_after": to_micros(heard_after),
             "old": store.old_job_ends(tx),
         },
     ).fetchone()  # fmt: skip

@@ -152,7 +152,7 @@ class Watchers:
         heard_at = tx.time
         if known is None or known.state is not GatewayState.LISTENING:
             self.on_listening(tx, GatewayListening(gateway=gateway, since=heard_at))
-        elif heard_at > known.heard_at:
+        elif heard_at > known.heard_at and self._is_news(known, heard_at):
             store.save_gateway(tx, replace(known, heard_at=heard_at))
 
     def on_beat(self, tx: Tx, _: str, data: dict[str, Any]) -> None:
@@ -165,9 +165,17 @@ class Watchers:
         known = store.find_gateway(tx, beat.gateway)
         if known is None or known.since < beat.since:  # It may come before its `listening`.
             self.on_listening(tx, GatewayListening(gateway=beat.gateway, since=beat.since))
-        elif known.state is GatewayState.LISTENING and self._is_news(tx, known):
+        elif known.state is GatewayState.LISTENING and self._is_news(known, tx.now):
             store.save_gateway(tx, replace(known, heard_at=tx.now))
 
-    def _is_news(self, tx: Tx, known: Gateway) -> bool:
-        """A beat every 5 s need not be written each time to date a blackout of 90 s."""
-        return known.is_awaited or abs(tx.now - known.heard_at) >= self._settings.offline_after / 9
+    def news_from(self, tx: Tx) -> datetime:
+        """Return after which moment a gateway must have been heard, to be no news now."""
+        return tx.time - self._step
+
+    def _is_news(self, known: Gateway, at: datetime) -> bool:
+        """What is heard every 5 s need not be written each time to date a blackout of 90 s."""
+        return known.is_awaited or abs(at - known.heard_at) >= self._step
+
+    @property
+    def _step(self) -> timedelta:
+        return self._settings.offline_after / 9

@@ -136,6 +136,24 @@ SILENCE = (
         "test_r10_a_gateway_that_does_not_return_covers_no_time_in_which_nobody_heard_it",
     ),
     Mutant(
+        "alerting-hears-no-hello-of-an-awaited-gateway",
+        "R10",
+        "services/alerting/store_sessions.py",
+        "AND awaited_until IS NULL AND heard_at",
+        "AND heard_at",
+        "unit/alerting/test_r10_listening.py::"
+        "test_r10_a_hello_through_the_awaited_gateway_is_a_sign_of_its_life",
+    ),
+    Mutant(
+        "alerting-hears-no-hello-of-a-stopped-gateway",
+        "R10",
+        "services/alerting/store_sessions.py",
+        "AND state = 'listening' ",
+        "",
+        "unit/alerting/test_r10_listening.py::"
+        "test_r10_a_hello_through_a_gateway_that_stopped_a_moment_ago",
+    ),
+    Mutant(
         "alerting-awaits-reports-that-are-here",
         "R6",
         "services/alerting/store_watch.py",

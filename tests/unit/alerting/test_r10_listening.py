@@ -22,6 +22,7 @@ from tests.unit.alerting.kit import (
     advance_to,
     alerting,
     beat,
+    enrolled,
     hello,
     listening,
     lost,
@@ -148,6 +149,34 @@ def test_r10_a_gateway_that_was_there_all_the_time_covers_it() -> None:
     assert raised(rig) == []
     beat(rig, gateway="gw-2")
     rig.advance(NEXT_BEAT)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_hello_through_the_awaited_gateway_is_a_sign_of_its_life() -> None:
+    """Even if it was heard a moment before we were cut off."""
+    rig = silent_server()
+    rig.publish(listening(START, "gw-2"), enrolled("h2"), enrolled("h3"))
+    advance_to(rig, START + FLOOR - SECOND)
+    rig.publish(hello("h2", session="s2", gateway="gw-2"))
+    blacked_out(rig, until=START + FLOOR + SECOND)
+    assert raised(rig) == []
+    rig.publish(hello("h3", session="s3", gateway="gw-2"))
+    rig.advance(NEXT_BEAT)
+    assert len(raised(rig)) == 1
+
+
+def test_r10_a_hello_through_a_gateway_that_stopped_a_moment_ago() -> None:
+    """Whatever was thought of it, it listens: a new period begins."""
+    rig = silent_server()
+    rig.publish(enrolled("h2"), enrolled("h3"))
+    advance_to(rig, START + 14 * MINUTE)
+    rig.publish(hello("h2", session="s2"))
+    rig.publish(stopped(rig.now))
+    rig.advance(SECOND)
+    rig.publish(hello("h3", session="s3"))
+    advance_to(rig, START + 14 * MINUTE + SECOND + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
     assert len(raised(rig)) == 1
 
 
