@@ -138,9 +138,10 @@ class PresenceMachine(Machine):
             version=value["version"],
         )
         store.save_host(tx, host)
-        timeline.begin_interval(tx, host.id, since, status, host.reason or "hello")
+        timeline.begin_interval(tx, host, since, status, host.reason or "hello")
         if host.session:
             store.remember_session(tx, host.id, host.session)
+            store.forget_oldest_sessions(tx, host.id)
         if status is Status.ONLINE:
             store.set_heard(tx, host.id, last_seen)
             self._sessions.put_later(tx, host.id)
@@ -166,15 +167,15 @@ class PresenceMachine(Machine):
         if record.removed:
             store.forget_host(tx, record)
             return
-        told: dict[str, Any] = {"name": record.name, "always_on": record.always_on,
-                "record_version": record.version}  # fmt: skip
-        if host is None:
-            enrolled = (record.id, record.enrolled_at)
-            timeline.begin_all(tx, [enrolled], Status.NEVER_SEEN, "enrolled")
-            host = Host(record.id, **told)
-        else:
-            host = replace(host, **told)
-        store.save_host(tx, host)
+        if host is not None:
+            store.save_record(tx, record)
+            return
+        enrolled = (record.id, record.enrolled_at)
+        timeline.begin_all(tx, [enrolled], Status.NEVER_SEEN, "enrolled")
+        new = Host(
+            record.id, record.name, always_on=record.always_on, record_version=record.version
+        )
+        store.save_host(tx, new)
 
     def on_host_removed(self, tx: Tx, event: HostRemoved) -> None:
         host = store.find_host(tx, event.host_id)

@@ -39,14 +39,16 @@ class Sessions:
         self._gateways = gateways
 
     def on_hello(self, tx: Tx, event: AgentHello) -> None:
-        host = store.find_host(tx, event.host_id) or Host(event.host_id, event.host_id)
+        caller = store.find_caller(tx, event.host_id, event.gateway)
+        host = caller.host
         if host.removed:
             return
-        known = store.is_known_session(tx, host.id, event.session)
+        known = not store.remember_session(tx, host.id, event.session)
         verdict = assess_hello(host.connection, event.connection, known=known)
         if verdict is HelloVerdict.KNOWN:
             return
-        store.remember_session(tx, host.id, event.session)
+        if caller.has_many_sessions:
+            store.forget_oldest_sessions(tx, host.id)
         if verdict is HelloVerdict.OLDER:
             tx.decide(
                 host.id, "hello_ignored", "a late hello of an older connection changes nothing",
@@ -54,7 +56,8 @@ class Sessions:
                 live_session=host.session, live_connection=host.connection,
             )  # fmt: skip
             return
-        self._gateways.on_heard(tx, event.gateway)
+        if not caller.is_gateway_listening:
+            self._gateways.on_heard(tx, event.gateway)
         self._go_online(tx, host, event)
 
     def _go_online(self, tx: Tx, host: Host, event: AgentHello) -> None:
@@ -73,12 +76,13 @@ class Sessions:
             on_battery=event.on_battery,
             battery_percent=event.battery_percent,
             metered=event.metered,
+            version=host.version + 1,
         )
         assert host.since is not None
         store.set_heard(tx, host.id, at)
         if not was_online:
-            timeline.begin_interval(tx, host.id, host.since, Status.ONLINE, "hello")
-        self.put(tx, host)
+            timeline.begin_interval(tx, host, host.since, Status.ONLINE, "hello")
+        self._save(tx, host)
         self.put_later(tx, host.id)
         tx.emit(
             PresenceOnline(
@@ -113,12 +117,13 @@ class Sessions:
             not_before=host.since, not_after=max(noticed, host.since),
         )  # fmt: skip
         host = replace(
-            host, status=Status.OFFLINE, since=since, last_seen=last_seen, reason=event.reason
-        )
+            host, status=Status.OFFLINE, since=since, last_seen=last_seen, reason=event.reason,
+            version=host.version + 1,
+        )  # fmt: skip
         store.set_heard(tx, host.id, None)
         tx.unschedule(PUT_LAST_SEEN, host.id)
-        timeline.begin_interval(tx, host.id, since, Status.OFFLINE, event.reason)
-        self.put(tx, host)
+        timeline.begin_interval(tx, host, since, Status.OFFLINE, event.reason)
+        self._save(tx, host)
         tx.emit(
             PresenceOffline(
                 host_id=host.id, name=host.name, always_on=host.always_on, session=event.session,
@@ -148,7 +153,9 @@ class Sessions:
 
     def put(self, tx: Tx, host: Host) -> None:
         """Save the host and publish its state, under a new version."""
-        host = replace(host, version=host.version + 1)
+        self._save(tx, replace(host, version=host.version + 1))
+
+    def _save(self, tx: Tx, host: Host) -> None:
         store.save_host(tx, host)
         tx.put(SESSIONS, host.id, shown(host))
 

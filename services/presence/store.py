@@ -22,12 +22,24 @@ _COLUMNS = (
 )
 
 _HEARD = "coalesce((SELECT at FROM heard WHERE heard.host_id = host.host_id), last_seen)"
-_FIND = f"SELECT {_COLUMNS.replace('last_seen', _HEARD)} FROM host WHERE host_id = ?"  # noqa: S608
+_TIMELINE_FROM = "(SELECT min(started_at) FROM interval WHERE interval.host_id = host.host_id)"
+_TRUE = f"{_COLUMNS.replace('last_seen', _HEARD)}, {_TIMELINE_FROM}"
+_FIND = f"SELECT {_TRUE} FROM host WHERE host_id = ?"  # noqa: S608
+_CALLER = (
+    f"SELECT {_TRUE}, "  # noqa: S608
+    "EXISTS (SELECT 1 FROM gateway WHERE gateway.gateway = ?2 AND state = 'listening'), "
+    "EXISTS (SELECT 1 FROM known_session WHERE known_session.host_id = host.host_id "
+    f"LIMIT 1 OFFSET {KNOWN_SESSIONS_PER_HOST - 1}) "
+    "FROM host WHERE host_id = ?1"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host as presence knows it; fields as in the table."""
+    """A host as presence knows it; fields as in the table.
+
+    `timeline_from`: the begin of its oldest interval that is kept.
+    """
 
     id: str
     name: str
@@ -46,6 +58,7 @@ class Host:
     battery_percent: float | None = None
     metered: bool | None = None
     version: int = 0
+    timeline_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +83,32 @@ def find_host(tx: Tx, host_id: str) -> Host | None:
     return None if row is None else _host(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A host that says hello, with what is asked at every hello.
+
+    `is_gateway_listening`: that is known. `has_many_sessions`: with one more there are too many to
+    be remembered.
+    """
+
+    host: Host
+    is_gateway_listening: bool = False
+    has_many_sessions: bool = False
+
+
+def find_caller(tx: Tx, host_id: str, gateway: str) -> Caller:
+    """Return who says hello through `gateway`; a host that nobody told of is a new one."""
+    row = tx.db.execute(_CALLER, (host_id, gateway)).fetchone()
+    if row is None:
+        return Caller(Host(host_id, host_id))
+    return Caller(_host(row[:-2]), bool(row[-2]), bool(row[-1]))
+
+
 def _host(row: tuple[object, ...]) -> Host:
     values = list(row)
     for place in (2, 4, 13, 15):
         values[place] = None if values[place] is None else bool(values[place])
-    for place in (6, 7):
+    for place in (6, 7, 17):
         values[place] = _moment(values[place])  # type: ignore[arg-type]
     values[5] = Status(values[5])  # type: ignore[arg-type]
     return Host(*values)  # type: ignore[arg-type]
@@ -88,10 +122,17 @@ def _micros(moment: datetime | None) -> int | None:
     return None if moment is None else to_micros(moment)
 
 
+_SAVE = (
+    f"INSERT INTO host ({_COLUMNS}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(_COLUMNS.split(',')))}) ON CONFLICT (host_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[1:])
+)
+
+
 def save_host(tx: Tx, host: Host) -> None:
-    """Insert or replace the host's row."""
+    """Insert the host's row, or write all of it."""
     tx.db.execute(
-        f"INSERT OR REPLACE INTO host ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608, E501
+        _SAVE,
         (
             host.id, host.name, host.always_on, host.record_version, host.removed, host.status,
             _micros(host.since), _micros(host.last_seen), host.session, host.connection,
@@ -99,6 +140,14 @@ def save_host(tx: Tx, host: Host) -> None:
             host.battery_percent, host.metered, host.version,
         ),
     )  # fmt: skip
+
+
+def save_record(tx: Tx, record: HostRecord) -> None:
+    """Keep what a record says of a host whose row is there."""
+    tx.db.execute(
+        "UPDATE host SET name = ?, always_on = ?, record_version = ? WHERE host_id = ?",
+        (record.name, record.always_on, record.version, record.id),
+    )
 
 
 def list_ids(tx: Tx) -> set[str]:
@@ -122,9 +171,9 @@ def forget_host(tx: Tx, record: HostRecord) -> None:
 
 
 def list_seen_hosts(tx: Tx) -> list[Host]:
-    """Return every host that is or was online, and is not removed."""
+    """Return every host that is or was online, and is not removed, with its true last_seen."""
     rows = tx.db.execute(
-        f"SELECT {_COLUMNS} FROM host WHERE status != 'never_seen' AND NOT removed"  # noqa: S608
+        f"SELECT {_TRUE} FROM host WHERE status != 'never_seen' AND NOT removed"  # noqa: S608
     )
     return [_host(row) for row in rows.fetchall()]
 
@@ -158,19 +207,16 @@ def move_heard(tx: Tx, host_ids: Iterable[str], at: datetime, step: timedelta) -
     )
 
 
-def is_known_session(tx: Tx, host_id: str, session: str) -> bool:
-    return bool(
-        tx.db.execute(
-            "SELECT 1 FROM known_session WHERE host_id = ? AND session = ?", (host_id, session)
-        ).fetchone()
-    )
-
-
-def remember_session(tx: Tx, host_id: str, session: str) -> None:
-    """Remember a hello, and forget the oldest beyond KNOWN_SESSIONS_PER_HOST."""
-    tx.db.execute(
+def remember_session(tx: Tx, host_id: str, session: str) -> bool:
+    """Remember a hello; say whether it is a new one."""
+    noted = tx.db.execute(
         "INSERT OR IGNORE INTO known_session (host_id, session) VALUES (?, ?)", (host_id, session)
     )
+    return noted.rowcount > 0
+
+
+def forget_oldest_sessions(tx: Tx, host_id: str) -> None:
+    """Forget the hellos beyond KNOWN_SESSIONS_PER_HOST."""
     tx.db.execute(
         "DELETE FROM known_session WHERE host_id = ?1 AND row_id <= (SELECT row_id FROM "
         "known_session WHERE host_id = ?1 ORDER BY row_id DESC LIMIT 1 OFFSET ?2)",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from libs.common.clock import from_micros, to_micros
 from libs.common.loop.tx import Tx
 from services.presence.policy import Gap, Gateway, GatewayState, Interval
+from services.presence.store import Host
 
 KEEP_TIMELINE = timedelta(days=90)
 
@@ -21,13 +22,14 @@ def begin_all(tx: Tx, enrolled: Iterable[tuple[str, datetime]], state: str, caus
     tx.db.executemany(_BEGIN, rows)
 
 
-def begin_interval(tx: Tx, host_id: str, at: datetime, state: str, cause: str) -> None:
+def begin_interval(tx: Tx, host: Host, at: datetime, state: str, cause: str) -> None:
     """End the host's last interval at `at` and begin another; drop what is older than we keep."""
-    tx.db.execute(_BEGIN, (host_id, to_micros(at), state, cause))
-    tx.db.execute(
-        "DELETE FROM interval WHERE host_id = ? AND started_at < ?",
-        (host_id, to_micros(at - KEEP_TIMELINE)),
-    )
+    tx.db.execute(_BEGIN, (host.id, to_micros(at), state, cause))
+    if host.timeline_from is not None and host.timeline_from < at - KEEP_TIMELINE:
+        tx.db.execute(
+            "DELETE FROM interval WHERE host_id = ? AND started_at < ?",
+            (host.id, to_micros(at - KEEP_TIMELINE)),
+        )
 
 
 def list_intervals(tx: Tx, host_id: str, since: datetime) -> list[Interval]:

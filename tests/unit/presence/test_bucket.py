@@ -146,9 +146,12 @@ def test_r18_an_older_value_of_the_bucket_does_not_undo_what_we_know() -> None:
 
 def test_r18_after_a_wiped_log_the_bucket_is_put_again() -> None:
     rig = online(presence())
+    beat_for(rig, MINUTE, "h1")
     rig.buckets["sessions"].clear()
     rig.input("presence", lambda tx: rig.cores["presence"].machine.republish(tx))
-    assert json.loads(rig.buckets["sessions"]["h1"])["status"] == "online"
+    value = json.loads(rig.buckets["sessions"]["h1"])
+    assert value["status"] == "online"
+    assert rig.now - datetime.fromisoformat(value["last_seen"]) <= 10 * SECOND
 
 
 def test_scaled_settings() -> None:

@@ -51,6 +51,13 @@ def test_r3_a_late_message_of_an_older_connection_changes_nothing() -> None:
     assert "hello_ignored" in rig.decisions("presence", "h1")
 
 
+def test_r3_so_many_hellos_are_remembered() -> None:
+    rig = presence()
+    rig.publish(*(hello(session=f"s{number}", connection=number) for number in range(1, 204)))
+    known = rig.db.execute("SELECT session FROM known_session ORDER BY row_id").fetchall()
+    assert [session for (session,) in known] == [f"s{number}" for number in range(4, 204)]
+
+
 def test_r3_without_a_counter_the_log_decides_but_not_for_a_repeated_hello() -> None:
     rig = presence()
     first, second = hello(session="s1", connection=None), hello(session="s2", connection=7)

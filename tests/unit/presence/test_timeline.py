@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from libs.common.clock import from_micros
 from libs.common.errors import HostNotFound
 from libs.common.events.agent import GatewayLost, OfflineReason
 from libs.common.testing.rig import START, Rig
+from services.presence.store_timeline import KEEP_TIMELINE
 from tests.unit.presence.kit import (
     HOUR,
     LOST_AFTER,
@@ -153,6 +155,17 @@ def test_r3_flaps_are_counted_for_a_day() -> None:
     assert states(rig, since=rig.now) == [("offline", None)]
     rig.advance(24 * HOUR - MINUTE)
     assert session_of(rig)["flaps_24h"] == 1
+
+
+def test_a_timeline_is_kept_for_so_long() -> None:
+    rig = presence()
+    for number in (1, 2, 3):
+        rig.publish(hello(session=f"s{number}", connection=number))
+        rig.publish(offline(rig.now, session=f"s{number}", reason=OfflineReason.SLEEP))
+        rig.advance(KEEP_TIMELINE / 2 + SECOND)
+    kept = rig.db.execute("SELECT state, started_at FROM interval ORDER BY row_id").fetchall()
+    assert [state for state, _ in kept] == ["online", "offline"] * 2
+    assert all(from_micros(started_at) > START for _, started_at in kept)
 
 
 def test_timeline_of_nobody() -> None:
