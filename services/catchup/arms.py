@@ -83,8 +83,7 @@ def find_arm(tx: Tx, host_id: str) -> Arm | None:
 
 
 def begin_arm(tx: Tx, host_id: str, arm_id: str, *, armed_at: datetime, due_at: datetime) -> None:
-    """Arm the host, in place of any earlier arm and its list."""
-    delete_arm(tx, host_id)
+    """Arm the host, which has no arm."""
     tx.db.execute(
         "INSERT INTO arm (host_id, arm_id, armed_at, due_at, state, listed) "
         "VALUES (?, ?, ?, ?, ?, 0)",
@@ -92,9 +91,11 @@ def begin_arm(tx: Tx, host_id: str, arm_id: str, *, armed_at: datetime, due_at: 
     )
 
 
-def delete_arm(tx: Tx, host_id: str) -> None:
+def delete_arm(tx: Tx, host_id: str, *, has_list: bool = True) -> None:
+    """End the host's arm, and its list if it has one."""
     tx.db.execute("DELETE FROM arm WHERE host_id = ?", (host_id,))
-    tx.db.execute("DELETE FROM pair WHERE host_id = ?", (host_id,))
+    if has_list:
+        tx.db.execute("DELETE FROM pair WHERE host_id = ?", (host_id,))
 
 
 def set_state(tx: Tx, host_id: str, state: ArmState, wait: str | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from libs.common.clock import from_micros, to_micros
+from libs.common.clock import from_micros
 from libs.common.loop.tx import Tx
 from services.catchup.policy_fit import Habit, learn_cut
 from services.catchup.policy_usual import OF_HOST, learn
@@ -14,24 +14,19 @@ USUAL = 2
 """Stays that make a habit: one is none."""
 
 
-def begin_stay(tx: Tx, host_id: str, at: datetime) -> None:
-    """A host said hello. While it was online, its stay goes on: a bounce is no lid."""
-    tx.db.execute(
-        "UPDATE host SET online_since = ? "
-        "WHERE host_id = ? AND (online_since IS NULL OR NOT online)",
-        (to_micros(at), host_id),
-    )
-
-
 def end_stay(tx: Tx, host_id: str, at: datetime, *, shortest: timedelta) -> None:
     """A host left at `at`: learn from how long it had been there, unless that is so short that
     nothing could have run."""
-    row = tx.db.execute("SELECT online_since FROM host WHERE host_id = ?", (host_id,)).fetchone()
-    if row is None or row[0] is None:
+    row = tx.db.execute(
+        "SELECT online_since, usual_stay FROM host WHERE host_id = ? AND online_since IS NOT NULL",
+        (host_id,),
+    ).fetchone()
+    if row is None:
         return
     stay = at - from_micros(row[0])
     if stay >= shortest:
-        usual = learn(_usual_stay(tx, host_id, seen=1), stay, OF_HOST)
+        before = None if row[1] is None else timedelta(microseconds=row[1])
+        usual = learn(before, stay, OF_HOST)
         tx.db.execute(
             "UPDATE host SET usual_stay = ?, stays = stays + 1 WHERE host_id = ?",
             (usual // MICROSECOND, host_id),
@@ -59,10 +54,10 @@ def forget(tx: Tx, host_id: str) -> None:
     tx.db.execute("DELETE FROM usual_group_run WHERE host_id = ?", (host_id,))
 
 
-def _usual_stay(tx: Tx, host_id: str, *, seen: int = USUAL) -> timedelta | None:
-    """Return how long the host stays; None if fewer than `seen` stays were learned from."""
+def _usual_stay(tx: Tx, host_id: str) -> timedelta | None:
+    """Return how long the host stays; None if fewer than USUAL stays were learned from."""
     row = tx.db.execute(
-        "SELECT usual_stay FROM host WHERE host_id = ? AND stays >= ?", (host_id, seen)
+        "SELECT usual_stay FROM host WHERE host_id = ? AND stays >= ?", (host_id, USUAL)
     ).fetchone()
     return timedelta(microseconds=row[0]) if row else None
 

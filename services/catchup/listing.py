@@ -26,7 +26,8 @@ def make_list(tx: Tx, arm: Arm, host: Host, settle: timedelta) -> SkipReason | N
     successes = store.successes(tx, arm.host_id)
     pairs = policy.list_pairs(host.record, successes, armed_at=arm.armed_at, now=tx.now)
     if not pairs:
-        store.set_deferred(tx, arm.host_id, None)
+        if host.deferred_since is not None:
+            store.set_deferred(tx, arm.host_id, None)
         return SkipReason.NOTHING_OVERDUE
     if host.record.repository_id is None:
         return SkipReason.NO_REPOSITORY

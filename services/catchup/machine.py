@@ -60,6 +60,7 @@ from services.catchup.progress import (
     look_at,
 )
 from services.catchup.settings import CatchupSettings
+from services.catchup.store import Host
 
 FORGET = "forget"
 FORGET_EVERY = timedelta(days=1)
@@ -131,7 +132,7 @@ class CatchupMachine(Machine):
 
     def on_host(self, tx: Tx, event: HostFact) -> None:
         if store.save_record(tx, event.record):
-            look_at(tx, event.host_id)
+            look_at(tx, store.find_host(tx, event.host_id))
 
     def on_host_removed(self, tx: Tx, event: HostRemoved) -> None:
         if not store.save_record(tx, event.record):
@@ -152,27 +153,26 @@ class CatchupMachine(Machine):
 
     def on_hello(self, tx: Tx, event: AgentHello) -> None:
         """A new session: the host is armed again, or for the first time (R11)."""
-        host = store.find_host(tx, event.host_id)
-        if host is None or host.record.removed:
+        host = store.find_present(tx, event.host_id)
+        if host is None:
             return
         known = not store.note_session(tx, event.host_id, event.session)
         current = host.connection_before(event.session)
         if assess_hello(current, event.connection, known=known) is not HelloVerdict.NEWER:
             return
-        habits.begin_stay(tx, event.host_id, tx.time)
-        _begin_session(tx, event.host_id, event.session, event.connection)
-        store.save_power(tx, event.host_id, _power_of(event))
+        store.take_hello(tx, event, _power_of(event))
+        _free_slot(tx, host)
         for job_id in event.running:
             store.revive(tx, event.host_id, job_id)
-        self._arm(tx, host.record, event.session)
+        self._arm(tx, host, event.session)
 
-    def _arm(self, tx: Tx, record: HostRecord, session: str) -> None:
+    def _arm(self, tx: Tx, host: Host, session: str) -> None:
         """Only a host that may sleep is armed (R11)."""
-        host_id = record.id
-        earlier = arms.find_arm(tx, host_id)
+        host_id = host.id
+        earlier = arms.find_arm(tx, host_id) if host.arm_due_at is not None else None
         if earlier is not None and earlier.arm_id == session:
             return  # A bucket named the session before its hello was read.
-        if record.always_on:
+        if host.always_on:
             if earlier is not None:
                 drop_arm(tx, earlier, SkipReason.ALWAYS_ON,
                          "no catch-up: the host is always on by now", rule="R12")  # fmt: skip
@@ -200,19 +200,20 @@ class CatchupMachine(Machine):
         current = host.connection_before(session)
         if assess_hello(current, connection, known=known) is not HelloVerdict.NEWER:
             return
-        _begin_session(tx, host.record.id, session, connection)
-        store.set_synced(tx, host.record.id)  # The log may have brought `synced` already.
+        store.begin_session(tx, host.id, session, connection)
+        _free_slot(tx, host)
+        store.set_synced(tx, host.id)  # The log may have brought `synced` already.
         if value["status"] != "online":
-            store.end_session(tx, host.record.id)
+            store.end_session(tx, host.id)
         elif host.session not in (None, session):
-            self._arm(tx, host.record, session)
+            self._arm(tx, host, session)
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
         host = store.find_host(tx, event.host_id)
         if host is None or host.session != event.session or not host.online or host.synced:
             return
         store.set_synced(tx, event.host_id)
-        look_at(tx, event.host_id)
+        look_at(tx, host)
 
     def on_offline(self, tx: Tx, event: AgentOffline) -> None:
         """The session ended: its slot is free. An arm that settles is judged when it is due."""
@@ -224,7 +225,7 @@ class CatchupMachine(Machine):
             shortest = self._settings.catchup_settle
             habits.end_stay(tx, event.host_id, event.last_seen, shortest=shortest)
         admit_soon(tx)
-        look_at(tx, event.host_id)
+        look_at(tx, host)
 
     def on_power(self, tx: Tx, event: AgentPower) -> None:
         """Plugged in, another network: what was put off for it may go at once."""
@@ -233,7 +234,7 @@ class CatchupMachine(Machine):
             store.save_power(tx, event.host_id, _power_of(event))
             if event.metered != host.power.metered:
                 arms.may_reach(tx, event.host_id)
-            look_at(tx, event.host_id)
+            look_at(tx, host)
 
     # -- deadlines and calls -----------------------------------------------------------------------
 
@@ -247,8 +248,8 @@ class CatchupMachine(Machine):
         `starts_at` is an estimate, of a queued one; of one whose repository could not be reached it
         is when that is tried again. `reason` is why it waits. Raises HostNotFound.
         """
-        host = store.find_host(tx, asked.host_id)
-        if host is None or host.record.removed:
+        host = store.find_present(tx, asked.host_id)
+        if host is None:
             raise HostNotFound
         arm = arms.find_arm(tx, asked.host_id)
         if arm is None:
@@ -287,9 +288,9 @@ def _take_backup(tx: Tx, value: Mapping[str, Any]) -> None:
         store.note_success(tx, value["host_id"], value["source_group_id"], at, job_id)
 
 
-def _begin_session(tx: Tx, host_id: str, session: str, connection: int | None) -> None:
-    store.begin_session(tx, host_id, session, connection)
-    run = arms.find_run(tx, host_id)
+def _free_slot(tx: Tx, host: Host) -> None:
+    """A new session began: what was sent to the old one, jobs says to be undeliverable."""
+    run = arms.find_run(tx, host.id) if host.has_run else None
     if run is not None and not run.accepted:
-        arms.delete_run(tx, host_id)  # Sent to the old session: jobs says undeliverable.
+        arms.delete_run(tx, host.id)
     admit_soon(tx)

@@ -22,23 +22,28 @@ from services.catchup.policy import ArmVerdict
 from services.catchup.policy_conditions import next_reach
 from services.catchup.progress import admit_soon, look_at, look_soon
 from services.catchup.settings import CatchupSettings
+from services.catchup.store import Host
 
 
 def on_job_taken(tx: Tx, event: JobDispatched | JobStarted) -> None:
     """The agent has a job: its host is busy, and a catch-up's run surely holds its slot."""
-    if not _is_of_host(tx, event) or not store.note_busy(tx, event.host_id, event.job_id):
+    host = store.find_present(tx, event.host_id)
+    if host is None or not store.note_busy(tx, event.host_id, event.job_id):
         return
-    run = arms.find_run(tx, event.host_id)
+    run = _find_run(tx, host)
     if run is not None and (run.arm_id, run.run_id) == (event.arm_id, event.run_id):
         arms.set_accepted(tx, event.host_id, accepted=True)
     elif run is None and event.arm_id and event.run_id and event.schedule_id:
-        _adopt_run(tx, event, event.arm_id, event.run_id)
+        _adopt_run(tx, host, event, event.arm_id, event.run_id)
 
 
-def _adopt_run(tx: Tx, event: JobEvent, arm_id: str, run: str) -> None:
+def _find_run(tx: Tx, host: Host) -> Run | None:
+    return arms.find_run(tx, host.id) if host.has_run else None
+
+
+def _adopt_run(tx: Tx, host: Host, event: JobEvent, arm_id: str, run: str) -> None:
     """A request that a newer hello had set aside was taken after all."""
-    host = store.find_host(tx, event.host_id)
-    repository = host.record.repository_id if host else None
+    repository = host.record.repository_id
     schedule, group = event.schedule_id or "", event.source_group_id or ""
     arms.save_run(tx, Run(event.host_id, arm_id, run, schedule, group, repository, accepted=True))
 
@@ -57,28 +62,31 @@ class Ends:
         self._settings = settings
 
     def on_job_finished(self, tx: Tx, event: JobFinished) -> None:
-        if not _is_of_host(tx, event):
+        host = store.find_present(tx, event.host_id)
+        if host is None:
             return
         succeeded = event.status in SUCCESSES
         if succeeded and event.kind is JobKind.BACKUP and event.source_group_id:
             store.note_success(
                 tx, event.host_id, event.source_group_id, event.finished_at, event.job_id
             )
-            arms.may_reach(tx, event.host_id)
+            if host.arm_due_at is not None:
+                arms.may_reach(tx, event.host_id)
             _learn(tx, event, event.source_group_id)
-        self._end(tx, event, "ended", succeeded=succeeded)
+        self._end(tx, host, event, "ended", succeeded=succeeded)
 
     def on_job_given_up(self, tx: Tx, event: JobInterrupted | JobAbandoned) -> None:
-        if not _is_of_host(tx, event):
+        host = store.find_present(tx, event.host_id)
+        if host is None:
             return
         cut = isinstance(event, JobInterrupted) and event.kind is JobKind.BACKUP
         if cut and event.source_group_id:
             habits.note_cut(tx, event.host_id, event.source_group_id)
-        self._end(tx, event, "given_up", succeeded=False)
+        self._end(tx, host, event, "given_up", succeeded=False)
 
-    def _end(self, tx: Tx, event: JobEvent, state: str, *, succeeded: bool) -> None:
+    def _end(self, tx: Tx, host: Host, event: JobEvent, state: str, *, succeeded: bool) -> None:
         is_news = store.note_end(tx, event.host_id, event.job_id, state)
-        run = arms.find_run(tx, event.host_id)
+        run = _find_run(tx, host)
         if run is not None and policy.ends_request(event, arm_id=run.arm_id, run_id=run.run_id):
             _close_run(tx, run, succeeded=succeeded)
             return
@@ -87,7 +95,7 @@ class Ends:
                 _expect_next_attempt(tx, run)
             elif is_news:  # An earlier attempt of the same arm may be told again.
                 self._put_off(tx, run)
-        look_at(tx, event.host_id)
+        look_at(tx, host)
 
     def _put_off(self, tx: Tx, run: Run) -> None:
         """Nobody answered for the repository: its slot is free, and the arm asks again later."""
@@ -118,11 +126,6 @@ def _expect_next_attempt(tx: Tx, run: Run) -> None:
     else:
         arms.delete_run(tx, run.host_id)
         admit_soon(tx)
-
-
-def _is_of_host(tx: Tx, event: JobEvent) -> bool:
-    host = store.find_host(tx, event.host_id)
-    return host is not None and not host.record.removed
 
 
 def _close_run(tx: Tx, run: Run, *, succeeded: bool) -> None:

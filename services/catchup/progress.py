@@ -37,11 +37,10 @@ def look_soon(tx: Tx, arm: Arm) -> None:
     tx.schedule(LOOK, arm.host_id, max(arm.due_at, tx.now))
 
 
-def look_at(tx: Tx, host_id: str) -> None:
+def look_at(tx: Tx, host: Host | None) -> None:
     """`look_soon` at the host's arm, if it has one."""
-    arm = arms.find_arm(tx, host_id)
-    if arm is not None:
-        look_soon(tx, arm)
+    if host is not None and host.arm_due_at is not None:
+        tx.schedule(LOOK, host.id, max(host.arm_due_at, tx.now))
 
 
 def admit_soon(tx: Tx) -> None:
@@ -53,7 +52,7 @@ def drop_arm(tx: Tx, arm: Arm, reason: SkipReason, text: str, *, rule: str) -> N
     tx.emit(CatchupSkipped(host_id=arm.host_id, arm_id=arm.arm_id, reason=reason, detail=text))
     tx.decide(arm.host_id, f"catchup_{reason}", text, rule=rule, arm_id=arm.arm_id)
     tx.unschedule(LOOK, arm.host_id)
-    arms.delete_arm(tx, arm.host_id)
+    arms.delete_arm(tx, arm.host_id, has_list=arm.listed)
 
 
 class Progress:
@@ -153,7 +152,7 @@ def _zone_of(host: Host) -> str:
 
 
 def assess(tx: Tx, arm: Arm, host: Host) -> ArmVerdict:
-    run = arms.find_run(tx, arm.host_id)
+    run = arms.find_run(tx, arm.host_id) if host.has_run else None
     of_arm = run is not None and run.arm_id == arm.arm_id
     situation = Situation(
         record=host.record,

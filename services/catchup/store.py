@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.common.clock import from_micros, to_micros
+from libs.common.events.agent import AgentHello
 from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
 from services.catchup.policy_conditions import Power
@@ -19,15 +20,26 @@ KEEP = timedelta(days=45)
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host with its newest session."""
+    """A host with its newest session. `body`: its record, as JSON; `arm_due_at`: when its arm is to
+    be looked at first, None: it has none; `has_run`: a request has not ended."""
 
-    record: HostRecord
+    id: str
+    body: str
+    removed: bool
+    always_on: bool
     session: str | None
     connection: int | None
     online: bool
     synced: bool
     power: Power
     deferred_since: datetime | None
+    arm_due_at: datetime | None
+    has_run: bool
+
+    @property
+    def record(self) -> HostRecord:
+        """The whole record: most events of a host do not need it read."""
+        return read_record(self.body)
 
     def connection_before(self, session: str) -> int | None:
         """Return the newest connection, unless it is `session`'s own (a bucket named it first)."""
@@ -35,20 +47,33 @@ class Host:
 
 
 _HOST = (
-    "record, session, connection, online, synced, on_battery, battery_percent, metered, "
-    "deferred_since"
+    "host_id, record, record ->> '$.removed', record ->> '$.always_on', session, connection, "
+    "online, synced, on_battery, battery_percent, metered, deferred_since, "
+    "(SELECT due_at FROM arm WHERE arm.host_id = host.host_id), "
+    "EXISTS (SELECT 1 FROM run WHERE run.host_id = host.host_id)"
 )
 
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
+    """Return the host, also a removed one."""
     row = tx.db.execute(f"SELECT {_HOST} FROM host WHERE host_id = ?", (host_id,)).fetchone()  # noqa: S608
     if row is None:
         return None
-    record, session, connection, online, synced, on_battery, percent, metered, since = row
-    power = Power(_flag(on_battery), percent, _flag(metered))
-    deferred_since = None if since is None else from_micros(since)
-    return Host(read_record(record), session, connection, bool(online), bool(synced), power,
-                deferred_since)  # fmt: skip
+    power = Power(_flag(row[8]), row[9], _flag(row[10]))
+    return Host(
+        row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], bool(row[6]), bool(row[7]),
+        power, _moment(row[11]), _moment(row[12]), bool(row[13]),
+    )  # fmt: skip
+
+
+def find_present(tx: Tx, host_id: str) -> Host | None:
+    """Return the host unless it is unknown or removed."""
+    host = find_host(tx, host_id)
+    return None if host is None or host.removed else host
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
 
 
 def _flag(value: int | None) -> bool | None:
@@ -71,6 +96,19 @@ def begin_session(tx: Tx, host_id: str, session: str, connection: int | None) ->
         "UPDATE host SET session = ?, connection = ?, online = 1, synced = 0 WHERE host_id = ?",
         (session, connection, host_id),
     )
+
+
+def take_hello(tx: Tx, event: AgentHello, power: Power) -> None:
+    """A host said hello. While it was online, its stay goes on: a bounce is no lid."""
+    tx.db.execute(
+        "UPDATE host SET session = ?, connection = ?, online = 1, synced = 0, online_since = "
+        "CASE WHEN (online_since IS NULL OR NOT online) THEN ? ELSE online_since END, "
+        "on_battery = ?, battery_percent = ?, metered = ? WHERE host_id = ?",
+        (
+            event.session, event.connection, to_micros(tx.time), power.on_battery,
+            power.battery_percent, power.metered, event.host_id,
+        ),
+    )  # fmt: skip
 
 
 def set_synced(tx: Tx, host_id: str) -> None:
@@ -138,9 +176,11 @@ def success_job(tx: Tx, host_id: str, group_id: str) -> str:
 
 def note_busy(tx: Tx, host_id: str, job_id: str) -> bool:
     """Note that a job runs; say whether we believe it. One whose end is known does not run."""
-    tx.db.execute(
+    noted = tx.db.execute(
         "INSERT OR IGNORE INTO job VALUES (?, ?, 'busy', ?)", (job_id, host_id, to_micros(tx.now))
     )
+    if noted.rowcount > 0:
+        return True
     row = tx.db.execute("SELECT state FROM job WHERE job_id = ?", (job_id,)).fetchone()
     return bool(row[0] == "busy")
 

@@ -18,8 +18,8 @@ ARMS = (
         "catchup-arms-servers",
         "R11",
         MACHINE,
-        "        if record.always_on:\n            if earlier",
-        "        if record.removed:\n            if earlier",
+        "        if host.always_on:\n            if earlier",
+        "        if host.removed:\n            if earlier",
         f"{OF_MACHINE}::test_r11_an_always_on_host_is_not_armed",
     ),
     Mutant(

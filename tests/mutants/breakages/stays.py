@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "a-bounce-is-a-stay",
         "R13",
-        HABITS,
+        "services/catchup/store.py",
         "(online_since IS NULL OR NOT online)",
         "(online_since IS NULL OR online >= 0)",
         f"{OF_FIT}::test_a_bounce_is_no_stay_of_its_own",
