@@ -3,8 +3,13 @@ once, and looked into only when nobody knows any more which is the first."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from libs.common.store.many import write_many
 
 Change = tuple[str, str, int | None]
 """(kind, key, due_at in UTC microseconds); None: there is none any more."""
@@ -32,21 +37,26 @@ class Deadlines:
             return
         last = {(kind, key): due for kind, key, due in changes}
         kept = [(due, *which) for which, due in last.items() if due is not None]
-        self._db.executemany(
-            "INSERT INTO deadline (due_at, kind, key) VALUES (?, ?, ?) "
-            "ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at",
+        write_many(
+            self._db,
+            "INSERT INTO deadline (due_at, kind, key) VALUES",
             kept,
+            " ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at",
         )
-        if len(kept) < len(last):
-            self._db.executemany(
-                "DELETE FROM deadline WHERE kind = ? AND key = ?",
-                [which for which, due in last.items() if due is None],
-            )
+        self._drop(which for which, due in last.items() if due is None)
         earliest = min(kept, default=None)
         if earliest is not None and (self.first is None or earliest <= self.first):
             self.first = earliest
         elif self.first is not None and self.first[1:] in last:
             self.load()
+
+    def _drop(self, gone: Iterable[tuple[str, str]]) -> None:
+        """Delete by one statement a kind: a list of pairs would have the table read through."""
+        for kind, pairs in groupby(sorted(gone), key=itemgetter(0)):
+            self._db.execute(
+                "DELETE FROM deadline WHERE kind = ? AND key IN (SELECT value FROM json_each(?))",
+                (kind, json.dumps([key for _, key in pairs])),
+            )
 
 
 def find_due(db: sqlite3.Connection, changes: Sequence[Change], kind: str, key: str) -> int | None:

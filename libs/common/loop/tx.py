@@ -16,6 +16,7 @@ from libs.common.clock import from_micros, to_micros
 from libs.common.events.base import Event, encode
 from libs.common.ids import IdSource
 from libs.common.loop.deadlines import Change, find_due
+from libs.common.store.many import write_many
 
 DECISIONS_PER_HOST = 1000
 _as_json = json.JSONEncoder(default=str).encode
@@ -90,10 +91,9 @@ class Tx:
     def write_down(self) -> None:
         """Write what was emitted and decided: last and together, at half the cost of one by one."""
         self.write_decisions()
-        if not self.rows:
-            return
-        self.db.executemany(
-            "INSERT INTO outbox (row_id, event_id, subject, bucket, data) VALUES (?, ?, ?, ?, ?)",
+        write_many(
+            self.db,
+            "INSERT INTO outbox (row_id, event_id, subject, bucket, data) VALUES",
             [
                 (row.row_id, message.event_id, message.subject, message.bucket, message.data)
                 for row in self.rows
@@ -176,10 +176,9 @@ class Tx:
 
     def write_decisions(self) -> None:
         """Write what was decided so far; never within what may be taken back to a mark before."""
-        if not self._decisions:
-            return
-        self.db.executemany(
-            "INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES (?, ?, ?, ?, ?, ?)",
+        write_many(
+            self.db,
+            "INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES",
             self._decisions,
         )
         self._decisions = []

@@ -45,9 +45,8 @@ MUTANTS = (
         "decisions-are-not-kept",
         "R19",
         "libs/common/loop/tx.py",
-        '"INSERT INTO decision (at, host_id, what, rule, text, facts) VALUES (?, ?, ?, ?, ?, ?)"',
-        '"INSERT INTO decision (at, host_id, what, rule, text, facts) SELECT ?, ?, ?, ?, ?, ? '
-        'WHERE 0"',
+        "            self._decisions,\n        )\n",
+        "            [],\n        )\n",
         "unit/catchup/test_machine.py::test_every_decision_is_explained",
     ),
     Mutant(
