@@ -1,5 +1,5 @@
-"""What holds for all tests: how long properties are tried, what Ctrl-C does, that the many processes
-that tests start compile the code once, as on a user's machine, and which files come first."""
+"""What holds for all tests: how long properties are tried, what Ctrl-C does, that the many
+processes of tests compile the code once, as on a user's machine, and which files come first."""
 
 from __future__ import annotations
 
