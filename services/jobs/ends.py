@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -51,7 +52,7 @@ class End:
 
 def end_job(tx: Tx, host: Host, job: Job, end: End) -> None:
     """End a job, tell of it, and make the next attempt if one follows."""
-    stop_sending(tx, job.job_id)
+    stop_sending(tx, job)
     job = store.update_job(
         tx,
         job.job_id,
@@ -66,9 +67,9 @@ def end_job(tx: Tx, host: Host, job: Job, end: End) -> None:
         sent_session=None,
         wants_hold=False,
     )
-    if end.status is not JobStatus.INTERRUPTED:
-        _withdraw_next(tx, job)
     run = store.attempts(tx, job.run_id) if job.run_id else []
+    if end.status is not JobStatus.INTERRUPTED and _withdraw_next(tx, job, run):
+        run = store.attempts(tx, job.run_id or "")
     following = policy.decide_next(
         job, end.status, run, retry_max=_retry_max(host, job), always_on=host.record.always_on
     )
@@ -83,7 +84,7 @@ def end_job(tx: Tx, host: Host, job: Job, end: End) -> None:
               f"{title(host, job)}: attempt {job.attempt} {end.status}; {following.value}",
               rule="R15", job_id=job.job_id, error=end.error)  # fmt: skip
     _make_next(tx, host, job, run, following)
-    unlock(tx, job)
+    unlock(tx, job, host)
     serve_soon(tx, job.host_id)
 
 
@@ -103,11 +104,17 @@ def tell_finished(tx: Tx, job: Job, *, last_attempt: bool) -> None:
     )
 
 
-def _withdraw_next(tx: Tx, job: Job) -> None:
-    """A real end: an attempt of the same run that no agent has accepted is not wanted any more."""
-    for other in store.attempts(tx, job.run_id) if job.run_id else []:
-        if other.status is JobStatus.REQUESTED and other.job_id != job.job_id:
-            abandon(tx, other, "withdrawn: an earlier attempt has ended")
+def _withdraw_next(tx: Tx, job: Job, run: Sequence[Job]) -> bool:
+    """A real end: an attempt of the same run that no agent has accepted is not wanted any more.
+    Say whether there was one."""
+    unwanted = [
+        other
+        for other in run
+        if other.status is JobStatus.REQUESTED and other.job_id != job.job_id
+    ]
+    for other in unwanted:
+        abandon(tx, other, "withdrawn: an earlier attempt has ended")
+    return bool(unwanted)
 
 
 def _retry_max(host: Host, job: Job) -> int:

@@ -58,7 +58,8 @@ def find_host(tx: Tx, host_id: str) -> Host | None:
         return None
     session = None
     if row[1] is not None:
-        session = Session(row[1], row[2], row[3], from_micros(row[4]), tuple(json.loads(row[5])))
+        running = () if row[5] == "[]" else tuple(json.loads(row[5]))
+        session = Session(row[1], row[2], row[3], from_micros(row[4]), running)
     return Host(record, session, bool(row[6]), bool(row[7]))
 
 
@@ -101,8 +102,13 @@ def begin_session(tx: Tx, host_id: str, session: Session, *, synced: bool = Fals
     )  # fmt: skip
 
 
-def set_synced(tx: Tx, host_id: str) -> None:
-    tx.db.execute("UPDATE host SET synced = 1 WHERE host_id = ?", (host_id,))
+def set_synced(tx: Tx, host_id: str, session: str) -> bool:
+    """Note that the reports have arrived; say whether that is news of the host's live session."""
+    noted = tx.db.execute(
+        "UPDATE host SET synced = 1 WHERE host_id = ? AND session = ? AND online AND NOT synced",
+        (host_id, session),
+    )
+    return noted.rowcount > 0
 
 
 def end_session(tx: Tx, host_id: str) -> None:

@@ -31,8 +31,10 @@ SEND = "send_command"
 
 
 def serve_soon(tx: Tx, host_id: str) -> None:
-    """Look what can be sent to the host, once the log has been read."""
-    tx.schedule(SERVE, host_id, tx.now)
+    """Look what can be sent to the host, once the log has been read. If nothing waits there is
+    nothing to look at: a job that comes later has it looked at by itself (`create`)."""
+    if store.has_waiting(tx, host_id):
+        tx.schedule(SERVE, host_id, tx.now)
 
 
 def identity(job: Job) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def create(tx: Tx, job: Job, *, pending: bool) -> None:
             arguments=None if job.arguments is None else json.loads(job.arguments),
         )
     )
-    serve_soon(tx, job.host_id)
+    tx.schedule(SERVE, job.host_id, tx.now)
 
 
 def attempts_of(tx: Tx, run: str, fire: Fire) -> list[Job]:
@@ -108,9 +110,11 @@ def send_cancel(tx: Tx, host: Host, job_id: str) -> None:
         command(tx, host, f"cancel:{job_id}", Cancel(job_id=job_id))
 
 
-def unlock(tx: Tx, job: Job) -> None:
-    """The job is no more in its repository's way: who waits for that may go."""
-    repository = job.locks or store.repository_of(tx, job.host_id)
+def unlock(tx: Tx, job: Job, host: Host | None = None) -> None:
+    """The job is no more in its repository's way: who waits for that may go. `host`: the job's, if
+    it is at hand."""
+    shared = store.repository_of(tx, job.host_id) if host is None else host.record.repository_id
+    repository = job.locks or shared
     if repository is None:
         return
     find = store.waiting_to_lock if job.locks is None else store.waiting_to_use
@@ -118,11 +122,15 @@ def unlock(tx: Tx, job: Job) -> None:
         serve_soon(tx, host_id)
 
 
-def stop_sending(tx: Tx, job_id: str) -> None:
-    """Forget commands about a job that are out of date, and the wait for its answer."""
-    tx.drop_effect(SEND, job_id)
-    tx.drop_effect(SEND, f"hold:{job_id}")
-    tx.unschedule(ANSWER, job_id)
+def stop_sending(tx: Tx, job: Job) -> None:
+    """Forget commands about a job that are out of date, and the wait for its answer.
+
+    Of one that its agent ran by itself there are none.
+    """
+    if job.sent_at is None and job.hold_until is None:
+        return
+    tx.drop_effect(SEND, job.job_id, f"hold:{job.job_id}")
+    tx.unschedule(ANSWER, job.job_id)
 
 
 def undeliver(tx: Tx, job: Job, *, session: str, reason: str) -> None:
@@ -130,7 +138,7 @@ def undeliver(tx: Tx, job: Job, *, session: str, reason: str) -> None:
 
     Nothing more is sent in that session, so this is told once per session and arm.
     """
-    stop_sending(tx, job.job_id)
+    stop_sending(tx, job)
     job = store.update_job(tx, job.job_id, sent_session=None, not_in_session=session)
     unlock(tx, job)
     tx.emit(JobUndeliverable(**identity(job), session=session, at=tx.now, reason=reason))
@@ -141,7 +149,7 @@ def undeliver(tx: Tx, job: Job, *, session: str, reason: str) -> None:
 def abandon(tx: Tx, job: Job, reason: str, *, loud: bool = False, cancel: bool = True) -> None:
     """Give a waiting job up. Quietly: it is not wanted any more, so if its agent takes it after all
     (`cancel`), it is cancelled there. Loudly: nobody took it, and someone should know."""
-    stop_sending(tx, job.job_id)
+    stop_sending(tx, job)
     job = store.update_job(
         tx,
         job.job_id,

@@ -114,7 +114,7 @@ class JobsMachine(Machine):
 
     def _take_record(self, tx: Tx, record: HostRecord) -> None:
         """Keep a newer record. What waits is judged by it; a removed host's jobs end cancelled."""
-        host = hosts.find_host(tx, record.id)
+        host = hosts.find_host(tx, record.id) if record.removed else None
         if not hosts.save_record(tx, record):
             return
         if not record.removed:

@@ -6,6 +6,9 @@ becomes an entry of origin `agent`, or fills the one that waited here.
 
 from __future__ import annotations
 
+from datetime import UTC
+from typing import Any
+
 from libs.common.events.agent import (
     AgentJobAccepted,
     AgentJobFinished,
@@ -51,15 +54,16 @@ def on_accepted(tx: Tx, event: AgentJobAccepted) -> None:
         send_cancel(tx, host, job.job_id)
 
 
-def _dispatch(tx: Tx, job: Job, session: str) -> None:
+def _dispatch(tx: Tx, job: Job, session: str) -> Job:
     """The agent has the job. One that was given up here stays so, but its host is not free."""
-    stop_sending(tx, job.job_id)
+    stop_sending(tx, job)
     changes = {"at_agent": True, "seen_session": session, "sent_session": None, "wants_hold": False}
     if job.status is JobStatus.REQUESTED:
         changes["status"] = JobStatus.DISPATCHED
     job = store.update_job(tx, job.job_id, **changes)
     if job.status is JobStatus.DISPATCHED:
         tx.emit(JobDispatched(**identity(job), session=session, at=job.dispatched_at or tx.time))
+    return job
 
 
 def on_stated_due(tx: Tx, job_id: str, _due_at: object) -> None:
@@ -82,8 +86,12 @@ def on_started(tx: Tx, event: AgentJobStarted) -> None:
     at = policy.bounded_end(
         event.at, received_at=min(event.received_at, tx.time), dispatched_at=job.dispatched_at
     )
-    stop_sending(tx, job.job_id)
-    changes = {"at_agent": True, "start_reported": True, "started_at": at, "wants_hold": False}
+    stop_sending(tx, job)
+    changes: dict[str, Any] = {
+        "at_agent": True, "start_reported": True, "started_at": at, "wants_hold": False,
+    }  # fmt: skip
+    if not job.ended:
+        changes["status"] = JobStatus.RUNNING
     if host.session and event.session == host.session.id and at >= host.session.hello_at:
         changes["seen_session"] = event.session
     job = store.update_job(tx, job.job_id, **changes)
@@ -93,7 +101,6 @@ def on_started(tx: Tx, event: AgentJobStarted) -> None:
         if job.cancel_wanted:
             send_cancel(tx, host, job.job_id)
     else:
-        job = store.update_job(tx, job.job_id, status=JobStatus.RUNNING)
         tx.emit(JobStarted(**identity(job), at=at))
     if host.synced:
         reconcile(tx, host)
@@ -129,8 +136,7 @@ def _accept_by_report(tx: Tx, job: Job, event: AgentJobReport) -> Job:
         return job
     if job.sent_session == event.session:
         job = store.update_job(tx, job.job_id, dispatched_at=job.sent_at)
-    _dispatch(tx, job, job.sent_session or event.session)
-    return store.get_job(tx, job.job_id)
+    return _dispatch(tx, job, job.sent_session or event.session)
 
 
 # -- jobs that we did not send ---------------------------------------------------------------------
@@ -153,23 +159,22 @@ def _find_or_enter(tx: Tx, event: AgentJobReport) -> Job | None:
     return _enter(tx, event.host_id, event.job_id, named)
 
 
-def _enter(tx: Tx, host_id: str, job_id: str, named: dict[str, object]) -> Job:
-    store.add_job(
-        tx,
-        Job(
-            job_id=job_id,
-            host_id=host_id,
-            origin=JobOrigin.AGENT,
-            cause=Cause.AGENT,
-            status=JobStatus.DISPATCHED,
-            created_at=tx.time,
-        ),
+def _enter(tx: Tx, host_id: str, job_id: str, named: dict[str, Any]) -> Job:
+    job = Job(
+        job_id=job_id,
+        host_id=host_id,
+        origin=JobOrigin.AGENT,
+        cause=Cause.AGENT,
+        status=JobStatus.DISPATCHED,
+        created_at=tx.time,
+        **named,
     )
+    store.add_job(tx, job)
     tx.decide(host_id, "run_by_agent", "the agent ran this alone", rule="R15", job_id=job_id)
-    return store.update_job(tx, job_id, **named) if named else store.get_job(tx, job_id)
+    return job
 
 
-def _named(event: AgentJobReport) -> dict[str, object] | None:
+def _named(event: AgentJobReport) -> dict[str, Any] | None:
     """Return the run that a report names. A job id that is not that run's belongs to no run.
 
     A fire time that the gateway did not believe is not there: what was backed up still was.
@@ -178,7 +183,7 @@ def _named(event: AgentJobReport) -> dict[str, object] | None:
         return None
     if event.fire_time is None:
         return {"schedule_id": event.schedule_id, "source_group_id": event.source_group_id}
-    fire_time = event.fire_time.replace(second=0, microsecond=0)
+    fire_time = event.fire_time.astimezone(UTC).replace(second=0, microsecond=0)
     run = run_id(event.host_id, event.schedule_id, event.source_group_id, fire_time)
     attempt = event.attempt or 1
     return {
@@ -190,7 +195,7 @@ def _named(event: AgentJobReport) -> dict[str, object] | None:
     }
 
 
-def _matching_fire(tx: Tx, host_id: str, job_id: str) -> dict[str, object] | None:
+def _matching_fire(tx: Tx, host_id: str, job_id: str) -> dict[str, Any] | None:
     """Return the run of a reported fire whose first attempt has this id: agents use no other."""
     fire = store.find_fire_of(tx, host_id, job_id)
     if fire is None:
@@ -217,7 +222,7 @@ def take_listed(tx: Tx, host_id: str, session: Session, job_id: str) -> None:
     listed = policy.assess_listed(job)
     if listed is Listed.END_KNOWN:
         return
-    stop_sending(tx, job.job_id)
+    stop_sending(tx, job)
     was = job.status
     changes = {"at_agent": True, "seen_session": session.id, "sent_session": None}
     if listed is Listed.RUNNING:
@@ -240,6 +245,6 @@ def reconcile(tx: Tx, host: Host) -> None:
         ):
             continue
         if job.ended:
-            unlock(tx, store.update_job(tx, job.job_id, at_agent=False))
+            unlock(tx, store.update_job(tx, job.job_id, at_agent=False), host)
         else:
             end_job(tx, host, job, End(JobStatus.INTERRUPTED, tx.time, reported=False))

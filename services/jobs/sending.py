@@ -173,12 +173,13 @@ class Sending:
 
     def on_config_applied(self, tx: Tx, event: AgentConfigApplied) -> None:
         """What was declined for an old configuration may go at once."""
-        host = hosts.find_host(tx, event.host_id)
+        waiting = store.waiting(tx, event.host_id)
+        host = hosts.find_host(tx, event.host_id) if waiting else None
         if host is None or host.live_session != event.session or event.error is not None:
             return
         if event.version < host.record.config_version:
             return
-        for job in store.waiting(tx, event.host_id):
+        for job in waiting:
             if job.wait_reason == STALE_CONFIG and job.sent_session is None:
                 store.update_job(tx, job.job_id, next_try_at=None, wait_reason=None)
         serve_soon(tx, event.host_id)

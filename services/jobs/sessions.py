@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
@@ -9,6 +11,7 @@ from services.jobs import hosts, store
 from services.jobs.fires import judge_fires
 from services.jobs.hosts import Session
 from services.jobs.ledger import send_cancel, serve_soon, undeliver, unlock
+from services.jobs.records import Job
 from services.jobs.reports import reconcile, take_listed
 
 
@@ -25,19 +28,20 @@ def on_hello(tx: Tx, event: AgentHello) -> None:
     hosts.begin_session(tx, event.host_id, session)
     for job_id in event.running:
         take_listed(tx, event.host_id, session, job_id)
+    waiting = store.waiting(tx, event.host_id)
     if host.live_session not in (None, event.session):  # A bucket may have named this one already.
-        _lose_session(tx, event.host_id, host.live_session, "replaced")
-    for job in store.waiting(tx, event.host_id):
+        _lose_session(tx, waiting, host.live_session, "replaced")
+    for job in waiting:
         if job.next_try_at is not None:
             store.update_job(tx, job.job_id, next_try_at=None)  # Tried on hello (R17).
 
 
 def on_synced(tx: Tx, event: AgentSynced) -> None:
     """The reports have arrived: what is missing now was interrupted; then work goes on."""
-    host = hosts.find_host(tx, event.host_id)
-    if host is None or host.live_session != event.session or host.synced:
+    is_news = hosts.set_synced(tx, event.host_id, event.session)
+    if not is_news or not store.has_work(tx, event.host_id):
         return
-    hosts.set_synced(tx, event.host_id)
+    host = hosts.get_host(tx, event.host_id)
     reconcile(tx, host)
     judge_fires(tx, host)
     for job in store.at_agent(tx, event.host_id):
@@ -51,14 +55,15 @@ def on_offline(tx: Tx, event: AgentOffline) -> None:
     if host is None or host.live_session != event.session:
         return
     hosts.end_session(tx, event.host_id)
-    for job in (*store.at_agent(tx, event.host_id), *store.waiting(tx, event.host_id)):
-        unlock(tx, job)
-    _lose_session(tx, event.host_id, event.session, event.reason.value)
+    waiting = store.waiting(tx, event.host_id)
+    for job in (*store.at_agent(tx, event.host_id), *waiting):
+        unlock(tx, job, host)
+    _lose_session(tx, waiting, event.session, event.reason.value)
 
 
-def _lose_session(tx: Tx, host_id: str, session: str, reason: str) -> None:
+def _lose_session(tx: Tx, waiting: Sequence[Job], session: str, reason: str) -> None:
     """What was sent there, or was to be sent there for its catch-up, is undeliverable."""
-    for job in store.waiting(tx, host_id):
+    for job in waiting:
         was_sent = job.sent_session is not None
         was_asked = job.arm_id == session and job.not_in_session != session
         if was_sent or was_asked:

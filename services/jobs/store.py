@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import Field, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -35,7 +35,9 @@ def _reader(column: Field[Any]) -> Callable[[Any], Any] | None:
     """Return what makes a column's value of what SQLite holds; None: it is that already."""
     if "datetime" in str(column.type):
         return from_micros
-    return bool if column.type == "bool" else _ENUMS.get(column.name)
+    if column.name in _ENUMS:
+        return {member.value: member for member in _ENUMS[column.name]}.__getitem__
+    return bool if column.type == "bool" else None
 
 
 _READERS = [(place, read) for place, column in enumerate(fields(Job)) if (read := _reader(column))]
@@ -108,6 +110,25 @@ def waiting(tx: Tx, host_id: str) -> list[Job]:
     return _jobs(
         tx.db, "WHERE host_id = ? AND status = 'requested' ORDER BY created_at, job_id", host_id
     )
+
+
+def has_waiting(tx: Tx, host_id: str) -> bool:
+    """Say whether `waiting` would return any."""
+    row = tx.db.execute(
+        "SELECT 1 FROM job WHERE host_id = ? AND status = 'requested' LIMIT 1", (host_id,)
+    ).fetchone()
+    return row is not None
+
+
+def has_work(tx: Tx, host_id: str) -> bool:
+    """Say whether a job of the host waits or is at its agent, or a fire is still to be judged."""
+    (found,) = tx.db.execute(
+        "SELECT EXISTS (SELECT 1 FROM job WHERE host_id = ?1 AND status = 'requested') "
+        "OR EXISTS (SELECT 1 FROM job WHERE host_id = ?1 AND at_agent) "
+        "OR EXISTS (SELECT 1 FROM fire WHERE host_id = ?1 AND NOT judged)",
+        (host_id,),
+    ).fetchone()
+    return bool(found)
 
 
 def open_jobs(tx: Tx, host_id: str) -> list[Job]:
@@ -308,8 +329,15 @@ def _backups(tx: Tx, where: str, *values: Any) -> list[Backup]:
 
 
 def save_backup(tx: Tx, backup: Backup) -> None:
-    values = [_written(value) for value in asdict(backup).values()]
-    tx.db.execute("INSERT OR REPLACE INTO backup VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    success = backup.last_success_at
+    tx.db.execute(
+        "INSERT OR REPLACE INTO backup VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            backup.host_id, backup.source_group_id, None if success is None else to_micros(success),
+            backup.last_success_job_id, to_micros(backup.last_run_at), backup.last_run_status,
+            backup.version,
+        ),
+    )  # fmt: skip
 
 
 def delete_backups(tx: Tx, host_id: str) -> None:

@@ -146,9 +146,13 @@ class Tx:
             [(kind, key, json.dumps(payload)) for key, payload in effects],
         )
 
-    def drop_effect(self, kind: str, key: str) -> None:
-        """Forget an effect: the log already holds its end. A late outcome of it is ignored."""
-        self.db.execute("DELETE FROM effect WHERE kind = ? AND key = ?", (kind, key))
+    def drop_effect(self, kind: str, *keys: str) -> None:
+        """Forget effects: the log already holds their end. A late outcome of one is ignored."""
+        marks = ", ".join("?" * len(keys))
+        self.db.execute(
+            f"DELETE FROM effect WHERE kind = ? AND key IN ({marks})",  # noqa: S608
+            (kind, *keys),
+        )
 
     def before_commit(self, work: Callable[[Tx, str], None], key: str) -> None:
         """Have `work(tx, key)` called once when all else of the step is done, however often it is

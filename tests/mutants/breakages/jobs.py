@@ -90,9 +90,9 @@ MUTANTS = (
         "jobs-reconciles-before-the-reports-are-in",
         "R15",
         "services/jobs/sessions.py",
-        "    for job in store.waiting(tx, event.host_id):\n        if job.next_try_at",
+        "    for job in waiting:\n        if job.next_try_at",
         "    reconcile(tx, hosts.find_host(tx, event.host_id) or host)\n"
-        "    for job in store.waiting(tx, event.host_id):\n        if job.next_try_at",
+        "    for job in waiting:\n        if job.next_try_at",
         f"{OF_ATTEMPTS}::test_reconciliation_waits_for_the_reports",
     ),
     Mutant(
@@ -163,8 +163,8 @@ MUTANTS = (
         "jobs-time-away-counts-tries",
         "R17",
         "services/jobs/ledger.py",
-        "    stop_sending(tx, job.job_id)\n    job = store.update_job(tx, job.job_id, sent_session=None, not",
-        "    stop_sending(tx, job.job_id)\n"
+        "    stop_sending(tx, job)\n    job = store.update_job(tx, job.job_id, sent_session=None, not",
+        "    stop_sending(tx, job)\n"
         "    job = store.update_job(tx, job.job_id, tries=job.tries + 1)\n"
         "    job = store.update_job(tx, job.job_id, sent_session=None, not",
         f"{OF_SENDING}::test_r17_time_away_counts_no_tries_and_a_hello_is_a_try",

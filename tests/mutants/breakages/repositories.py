@@ -38,7 +38,7 @@ MUTANTS = (
         "nobody-is-told-that-a-repository-is-free",
         "repositories",
         "services/jobs/ends.py",
-        "    unlock(tx, job)\n",
+        "    unlock(tx, job, host)\n",
         "",
         f"{OF_KINDS}::test_one_at_a_time_in_each_repository",
     ),
