@@ -29,7 +29,7 @@ from libs.common.events.host import (
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
 from libs.common.protocol import CloseCode
-from services.gateway import policy, sessions, store, store_hosts
+from services.gateway import policy, sessions, store, store_hellos, store_hosts
 from services.gateway.policy import Arrival, Known
 from services.gateway.sessions import CONFIG_WANTED, ENDED, Ended, Heard
 from services.gateway.settings import GatewaySettings
@@ -88,7 +88,7 @@ class GatewayMachine(Machine):
         store.forget_future(tx.db, tx.now)
         tx.emit(GatewayListening(gateway=self.settings.gateway_id, since=tx.now))
         for session in store.list_live(tx.db):
-            sessions.schedule_silence(tx, session.host_id, session.last_seen, self.settings)
+            sessions.schedule_silence(tx, session.host_id, session.last_seen, tx.now, self.settings)
 
     def stop_listening(self, tx: Tx) -> None:
         """Input: an orderly stop. Hosts stay online; they have until the judgement of presence."""
@@ -112,10 +112,14 @@ class GatewayMachine(Machine):
 
     def on_agent_hello(self, tx: Tx, event: AgentHello) -> None:
         """Another gateway's may be newer than our session; our own gets its place in the log."""
-        known = store.find_session(tx.db, event.host_id)
-        if not store.remember_hello(tx.db, event.host_id, event.session, tx.seq):
+        found = store_hellos.look_up_hello(tx.db, event.host_id, event.token_version)
+        known = found.session
+        if not store_hellos.remember_hello(tx.db, event.host_id, event.session, tx.seq):
             return
-        store_hosts.forget_tokens(tx.db, event.host_id, below=event.token_version)
+        if found.hellos >= 2 * store_hellos.HELLOS_PER_HOST:
+            store_hellos.forget_old_hellos(tx.db, event.host_id)
+        if found.old_token:
+            store_hosts.forget_tokens(tx.db, event.host_id, below=event.token_version)
         if known is not None and known.session == event.session:
             store.set_log_seq(tx.db, event.session, event.host_id, tx.seq)
         elif event.gateway != self.settings.gateway_id:
@@ -213,7 +217,8 @@ class GatewayMachine(Machine):
         session = store.find_session(tx.db, host_id)
         if session is None or not session.live:
             return
-        if sessions.watch_config(tx, host_id, session.config_version):
+        wanted = store_hosts.find_config_version(tx.db, host_id)
+        if sessions.watch_config(tx, host_id, session.config_version, wanted):
             tx.signal(CONFIG_WANTED, session.session)
 
 

@@ -24,7 +24,7 @@ from libs.common.events.agent import (
 )
 from libs.common.loop.tx import Tx
 from libs.common.protocol import Frame, JobReport, SpooledFrame
-from services.gateway import policy, sessions, store
+from services.gateway import policy, sessions, store, store_hosts
 from services.gateway.policy import FireVerdict, ReportVerdict
 from services.gateway.store import Session, Spool
 
@@ -49,41 +49,57 @@ class Taken:
     ended: bool = False
 
 
+@dataclass(slots=True)
+class _Progress:
+    """What reports move: how far their spool is published, and whether the session is synced."""
+
+    spool: Spool
+    synced: bool
+
+
 def take_frames(tx: Tx, host_id: str, session_id: str, frames: Sequence[Received]) -> Taken | None:
     """Publish what the frames say, in their order; None if the session is no longer live here."""
-    session = store.find_session(tx.db, host_id)
+    session, spool = store.find_session_with_spool(tx.db, host_id) or (None, store.NEW_SPOOL)
     if session is None or session.session != session_id or not session.live:
         return None
-    taken = Taken()
+    taken, progress = Taken(), _Progress(spool, session.synced)
     for received in frames:
         if isinstance(received.frame, SpooledFrame):
-            _take_report(tx, session, received, taken)
+            _take_report(tx, session, progress, received, taken)
         elif isinstance(received.frame, protocol.Goodbye):
             _take_goodbye(tx, session, received.frame, received.at)
             taken.ended = True
             break
         else:
             _OTHERS[type(received.frame)](tx, session, received.frame)
+    _keep(tx, session, spool, progress)
     return taken
+
+
+def _keep(tx: Tx, session: Session, spool: Spool, progress: _Progress) -> None:
+    """Write how far the reports have come; `spool` is how far they had before."""
+    if progress.spool is not spool:
+        store.put_spool(tx.db, session.host_id, session.spool_id, progress.spool, tx.now)
+    if progress.synced and not session.synced:
+        store.set_synced(tx.db, session.host_id)
 
 
 # -- reports: numbered, acknowledged ---------------------------------------------------------------
 
 
-def _take_report(tx: Tx, session: Session, received: Received, taken: Taken) -> None:
-    frame = received.frame
+def _take_report(
+    tx: Tx, session: Session, progress: _Progress, received: Received, taken: Taken
+) -> None:
+    frame, spool = received.frame, progress.spool
     assert isinstance(frame, SpooledFrame)
-    spool = store.find_spool(tx.db, session.host_id, session.spool_id) or store.NEW_SPOOL
     if policy.assess_report(frame.seq, spool.last_seq) is ReportVerdict.REPEATED:
         taken.ack = max(taken.ack or 0, spool.last_seq)
         return
     happened_at = _emit_report(tx, session, received, spool, taken)
-    spool = Spool(frame.seq, happened_at or spool.last_report_at)
-    store.put_spool(tx.db, session.host_id, session.spool_id, spool, tx.now)
+    progress.spool = Spool(frame.seq, happened_at or spool.last_report_at)
     taken.ack = frame.seq
-    current = store.find_session(tx.db, session.host_id)
-    if current and not current.synced and policy.is_synced(current.sync_seq, frame.seq):
-        store.set_synced(tx.db, session.host_id)
+    if not progress.synced and policy.is_synced(session.sync_seq, frame.seq):
+        progress.synced = True
         tx.emit(AgentSynced(host_id=session.host_id, session=session.session))
 
 
@@ -192,7 +208,8 @@ def _take_config_applied(tx: Tx, session: Session, frame: protocol.ConfigApplied
                                version=frame.version, error=frame.error))  # fmt: skip
     if frame.error is None:
         store.set_config_version(tx.db, session.host_id, frame.version)
-        sessions.watch_config(tx, session.host_id, frame.version)
+        wanted = store_hosts.find_config_version(tx.db, session.host_id)
+        sessions.watch_config(tx, session.host_id, frame.version, wanted)
 
 
 def _take_power(tx: Tx, session: Session, frame: protocol.Power) -> None:

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced, OfflineReason
 from libs.common.loop.tx import Tx
 from libs.common.protocol import CloseCode, Hello
-from services.gateway import policy, store, store_hosts
+from services.gateway import policy, store, store_hellos, store_hosts
 from services.gateway.policy import Known
 from services.gateway.settings import CONFIG_RETRY, GatewaySettings
 from services.gateway.store import Session
+from services.gateway.store_hellos import OfferFacts
 from services.gateway.store_hosts import Token
 
 ENDED = "session_ended"
@@ -42,6 +43,11 @@ class Offer:
     address: str
     received_at: datetime
 
+    @property
+    def spool_id(self) -> str:
+        """The agent's spool; one that keeps none has one per session."""
+        return self.hello.spool.id if self.hello.spool else self.session
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -61,9 +67,10 @@ class Refused:
 def take_hello(tx: Tx, offer: Offer, settings: GatewaySettings) -> Accepted | Refused:
     """Decide a hello: emit it, or refuse it because a newer session is known."""
     host_id = offer.token.host_id
-    if store_hosts.is_removed(tx.db, host_id):
+    found = store_hellos.look_up_offer(tx.db, host_id, offer.spool_id)
+    if found.removed:
         return Refused(CloseCode.UNKNOWN_TOKEN, "the host was removed")
-    known = store.find_session(tx.db, host_id)
+    known = found.session
     verdict = policy.assess_hello(_known(known), offer.hello.connection)
     if not verdict.accepted:
         assert known is not None
@@ -72,12 +79,12 @@ def take_hello(tx: Tx, offer: Offer, settings: GatewaySettings) -> Accepted | Re
         return Refused(CloseCode.REPLACED, replaced_reason(known.connection))
     if known is not None and known.live:
         replace(tx, known, offer.hello.connection)
-    return _begin(tx, offer, settings)
+    return _begin(tx, offer, found, settings)
 
 
 def replace(tx: Tx, known: Session, winner: int | None) -> None:
-    """End a session of ours without an event: the newer one's hello says it."""
-    store.end_session(tx.db, known.host_id)
+    """End a session of ours without an event: the newer one's hello says it, and the newer one is
+    put in its place."""
     tx.unschedule("silence", known.host_id)
     tx.unschedule("config", known.host_id)
     tx.signal(ENDED, Ended(known.session, CloseCode.REPLACED, replaced_reason(winner)))
@@ -91,14 +98,12 @@ def _known(session: Session | None) -> Known | None:
     return None if session is None else Known(session.session, session.connection)
 
 
-def _begin(tx: Tx, offer: Offer, settings: GatewaySettings) -> Accepted:
-    hello, host_id = offer.hello, offer.token.host_id
-    spool_id = hello.spool.id if hello.spool else offer.session
+def _begin(tx: Tx, offer: Offer, found: OfferFacts, settings: GatewaySettings) -> Accepted:
+    hello, host_id, spool_id = offer.hello, offer.token.host_id, offer.spool_id
     sync_seq = hello.spool.last_seq if hello.spool else 0
-    known_spool = store.find_spool(tx.db, host_id, spool_id)
-    spool = known_spool or store.NEW_SPOOL
+    spool = found.spool or store.NEW_SPOOL
     store.put_spool(tx.db, host_id, spool_id, spool, tx.now)
-    if known_spool is None:
+    if found.spool is None and found.spools >= store.SPOOLS_PER_HOST:
         store.forget_old_spools(tx.db, host_id)
     synced = policy.is_synced(sync_seq, spool.last_seq)
     store.put_session(
@@ -114,8 +119,9 @@ def _begin(tx: Tx, offer: Offer, settings: GatewaySettings) -> Accepted:
     tx.emit(hello_event(offer, settings.gateway_id, spool_id, sync_seq))
     if synced:
         tx.emit(AgentSynced(host_id=host_id, session=offer.session))
-    schedule_silence(tx, host_id, offer.received_at, settings)
-    return Accepted(behind=watch_config(tx, host_id, hello.config_version))
+    schedule_silence(tx, host_id, offer.received_at, found.listening_since, settings)
+    behind = watch_config(tx, host_id, hello.config_version, found.config_version)
+    return Accepted(behind=behind)
 
 
 def hello_event(offer: Offer, gateway_id: str, spool_id: str, sync_seq: int) -> AgentHello:
@@ -145,16 +151,18 @@ def hello_event(offer: Offer, gateway_id: str, spool_id: str, sync_seq: int) -> 
     )
 
 
-def schedule_silence(tx: Tx, host_id: str, last_seen: datetime, settings: GatewaySettings) -> None:
-    since = store.listening_since(tx.db)
+def schedule_silence(
+    tx: Tx, host_id: str, last_seen: datetime, since: datetime, settings: GatewaySettings
+) -> None:
+    """`since`: when we began to listen."""
     tx.schedule(
         "silence", host_id, policy.offline_deadline(last_seen, since, settings.offline_after)
     )
 
 
-def watch_config(tx: Tx, host_id: str, agent_version: int) -> bool:
+def watch_config(tx: Tx, host_id: str, agent_version: int, wanted_version: int | None) -> bool:
     """Return whether the agent is behind, and if so look again in a minute."""
-    if policy.is_behind(agent_version, store_hosts.find_config_version(tx.db, host_id)):
+    if policy.is_behind(agent_version, wanted_version):
         tx.schedule("config", host_id, tx.now + CONFIG_RETRY)
         return True
     tx.unschedule("config", host_id)
@@ -186,8 +194,7 @@ def take_heard(tx: Tx, heard: list[Heard], settings: GatewaySettings) -> None:
     for one in heard:
         last_seen = min(one.last_seen, tx.now)
         if store.touch(tx.db, one.host_id, one.session, last_seen):
-            due = policy.offline_deadline(last_seen, since, settings.offline_after)
-            tx.schedule("silence", one.host_id, due)
+            schedule_silence(tx, one.host_id, last_seen, since, settings)
 
 
 def end_for_silence(tx: Tx, session: Session) -> None:

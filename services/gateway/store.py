@@ -10,7 +10,6 @@ from typing import Any
 from libs.common.clock import EPOCH, from_micros, to_micros
 
 SPOOLS_PER_HOST = 8
-HELLOS_PER_HOST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +69,28 @@ def set_pulse(db: sqlite3.Connection, now: datetime) -> None:
 
 # -- sessions --------------------------------------------------------------------------------------
 
-_SESSION = (
-    "SELECT host_id, session, gateway, connection, live, last_seen, log_seq, spool_id, sync_seq, "
-    "synced, config_version FROM session "
+SESSION = (
+    "session.host_id, session.session, session.gateway, session.connection, session.live, "
+    "session.last_seen, session.log_seq, session.spool_id, session.sync_seq, session.synced, "
+    "session.config_version"
 )
+SESSION_WIDTH = 11
 
 
 def find_session(db: sqlite3.Connection, host_id: str) -> Session | None:
-    row = db.execute(_SESSION + "WHERE host_id = ?", (host_id,)).fetchone()
-    return _session(row) if row else None
+    row = db.execute(
+        f"SELECT {SESSION} FROM session WHERE host_id = ?",  # noqa: S608
+        (host_id,),
+    ).fetchone()
+    return read_session(row) if row else None
 
 
 def list_live(db: sqlite3.Connection) -> list[Session]:
-    return [_session(row) for row in db.execute(_SESSION + "WHERE live = 1")]
+    rows = db.execute(f"SELECT {SESSION} FROM session WHERE live = 1")  # noqa: S608
+    return [read_session(row) for row in rows]
 
 
-def _session(row: tuple[Any, ...]) -> Session:
+def read_session(row: tuple[Any, ...]) -> Session:
     host_id, session, gateway, connection, live, last_seen, log_seq, spool, sync, synced, config = (
         row
     )
@@ -140,17 +145,6 @@ def set_config_version(db: sqlite3.Connection, host_id: str, version: int) -> No
     db.execute("UPDATE session SET config_version = ? WHERE host_id = ?", (version, host_id))
 
 
-def remember_hello(db: sqlite3.Connection, host_id: str, session: str, log_seq: int) -> bool:
-    """Return False if this hello has been read from the log before."""
-    done = db.execute("INSERT OR IGNORE INTO hello VALUES (?, ?, ?)", (host_id, session, log_seq))
-    db.execute(
-        "DELETE FROM hello WHERE host_id = ? AND session NOT IN (SELECT session FROM hello "
-        "WHERE host_id = ? ORDER BY log_seq DESC LIMIT ?)",
-        (host_id, host_id, HELLOS_PER_HOST),
-    )
-    return done.rowcount > 0
-
-
 def delete_session(db: sqlite3.Connection, host_id: str) -> None:
     db.execute("DELETE FROM session WHERE host_id = ?", (host_id,))
     db.execute("DELETE FROM hello WHERE host_id = ?", (host_id,))
@@ -160,12 +154,22 @@ def delete_session(db: sqlite3.Connection, host_id: str) -> None:
 # -- spools ----------------------------------------------------------------------------------------
 
 
-def find_spool(db: sqlite3.Connection, host_id: str, spool_id: str) -> Spool | None:
+def find_session_with_spool(db: sqlite3.Connection, host_id: str) -> tuple[Session, Spool] | None:
+    """Return the newest session, and how far its spool is published."""
     row = db.execute(
-        "SELECT last_seq, last_report_at FROM spool WHERE host_id = ? AND spool_id = ?",
-        (host_id, spool_id),
+        f"SELECT {SESSION}, last_seq, last_report_at FROM session "  # noqa: S608
+        "LEFT JOIN spool USING (host_id, spool_id) WHERE session.host_id = ?",
+        (host_id,),
     ).fetchone()
-    return Spool(row[0], None if row[1] is None else from_micros(row[1])) if row else None
+    if row is None:
+        return None
+    return read_session(row[:SESSION_WIDTH]), read_spool(*row[SESSION_WIDTH:]) or NEW_SPOOL
+
+
+def read_spool(last_seq: int | None, last_report_at: int | None) -> Spool | None:
+    if last_seq is None:
+        return None
+    return Spool(last_seq, None if last_report_at is None else from_micros(last_report_at))
 
 
 def put_spool(

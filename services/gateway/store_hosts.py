@@ -70,11 +70,6 @@ def find_config_version(db: sqlite3.Connection, host_id: str) -> int | None:
     return row[0] if row else None
 
 
-def is_removed(db: sqlite3.Connection, host_id: str) -> bool:
-    row = db.execute("SELECT removed FROM host WHERE host_id = ?", (host_id,)).fetchone()
-    return bool(row and row[0])
-
-
 def put_newer_host(db: sqlite3.Connection, record: HostRecord) -> bool:
     """Keep `record` if it is newer than the one known; a removed host stays removed."""
     done = db.execute(

@@ -108,9 +108,7 @@ def _withdraw_next(tx: Tx, job: Job, run: Sequence[Job]) -> bool:
     """A real end: an attempt of the same run that no agent has accepted is not wanted any more.
     Say whether there was one."""
     unwanted = [
-        other
-        for other in run
-        if other.status is JobStatus.REQUESTED and other.job_id != job.job_id
+        other for other in run if other.status is JobStatus.REQUESTED and other.job_id != job.job_id
     ]
     for other in unwanted:
         abandon(tx, other, "withdrawn: an earlier attempt has ended")

@@ -97,9 +97,8 @@ MUTANTS = (
         "gateway-acknowledges-what-it-does-not-keep",
         "R18",
         "services/gateway/reports.py",
-        "    store.put_spool(tx.db, session.host_id, session.spool_id, spool, tx.now)\n"
-        "    taken.ack",
-        "    taken.ack",
+        "        store.put_spool(tx.db, session.host_id, session.spool_id, progress.spool, tx.now)\n",
+        "        pass\n",
         f"{OF_REPORTS}::test_r18_a_report_is_published_once_and_acknowledged_again",
     ),
     Mutant(
@@ -140,8 +139,8 @@ MUTANTS = (
         "gateway-old-token-speaks-on",
         "R20",
         "services/gateway/machine.py",
-        "        store_hosts.forget_tokens(tx.db, event.host_id, below=event.token_version)\n",
-        "",
+        "            store_hosts.forget_tokens(tx.db, event.host_id, below=event.token_version)\n",
+        "            pass\n",
         f"{OF_HOSTS}::test_r20_a_new_token_in_use_ends_the_older_ones",
     ),
     Mutant(
