@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -21,14 +21,14 @@ import structlog
 
 from libs.common.bus.base import LogMessage
 from libs.common.clock import from_micros, to_micros
-from libs.common.errors import DormiceError
 from libs.common.events.base import BadEvent, Envelope, decode
 from libs.common.events.host import Dead
 from libs.common.ids import IdSource
+from libs.common.loop.answers import Answers
 from libs.common.loop.deadlines import Deadlines
 from libs.common.loop.keys import KNOWN, Key, id_of, key_of, key_of_type
 from libs.common.loop.machine import Buckets, Machine
-from libs.common.loop.outcomes import Outcome, in_parts
+from libs.common.loop.outcomes import Outcome
 from libs.common.loop.step import Effect, Ended, Position, Step, Work, faults_of, is_fault
 from libs.common.loop.turns import TURNS, rank_of
 from libs.common.loop.tx import Tx
@@ -51,6 +51,7 @@ class Core:
         self._interest = {key_of_type(model.type) for model in machine.handlers}
         self._last_effect_row = 0
         self._position: Position | None = None  # As of the last commit; None: not known here.
+        self._answers = Answers(machine.name, db)
         self._deadlines = Deadlines(db)
         self._unsent = Unsent(db)
         self._unheard = Unheard()
@@ -128,7 +129,7 @@ class Core:
                 last = messages[-1]
                 step.position = Position(position.log_created_at, last.seq, last.event_id)
                 self._save(step.position)
-            self._answer_all(tx, inputs, step)
+            self._answers.answer_all(tx, inputs, step)
             if deadlines:
                 self._run_due(tx, step)
             self._run_last(tx)
@@ -223,47 +224,6 @@ class Core:
             )
         )
 
-    def _answer_all(self, tx: Tx, inputs: Sequence[Work], step: Step) -> None:
-        if inputs:
-            tx.write_decisions()  # A call may read them, and what it does may be taken back.
-        for together, works in in_parts(inputs):
-            if together is None or not self._answer_together(tx, together, works, step):
-                for work in works:
-                    self._answer(tx, work, step)
-
-    def _answer(self, tx: Tx, work: Work, step: Step) -> None:
-        mark = tx.mark()
-        try:
-            with savepoint(self.db):
-                answer = work(tx)
-        except DormiceError as error:
-            answer = error
-        except Exception as error:
-            if is_fault(error):
-                raise
-            log.exception("input_not_decided", service=self.machine.name)
-            answer = DormiceError(f"internal error: {type(error).__name__}")
-        if isinstance(answer, DormiceError):
-            tx.back_to(mark)
-        step.answers.append(answer)
-        step.answer_rows.append(_last_row(tx, mark))
-
-    def _answer_together(self, tx: Tx, together: Work, works: Sequence[Work], step: Step) -> bool:
-        """Decide several at once; False if that fails: one by one it shows which of them does."""
-        mark = tx.mark()
-        try:
-            with savepoint(self.db):
-                together(tx)
-        except Exception as error:
-            if is_fault(error):
-                raise
-            log.exception("inputs_not_decided_together", service=self.machine.name)
-            tx.back_to(mark)
-            return False
-        step.answers.extend(None for _ in works)
-        step.answer_rows.extend(_last_row(tx, mark) for _ in works)
-        return True
-
     # -- deadlines -----------------------------------------------------------------------------
 
     def _run_due(self, tx: Tx, step: Step) -> None:
@@ -293,16 +253,26 @@ class Core:
 
     def _run_last(self, tx: Tx) -> None:
         """What fails here takes nothing else back: what it is to do is asked for again."""
-        while (last := tx.take_last()) is not None:
-            mark = tx.mark()
-            try:
-                with savepoint(self.db):
-                    last(tx)
-            except Exception as error:
-                if is_fault(error):
-                    raise
-                tx.back_to(mark)
-                log.exception("last_work_failed", service=self.machine.name)
+        while works := tx.take_last():
+            if len(works) > 1 and self._try(tx, works) is None:
+                continue
+            for work in works:
+                if error := self._try(tx, [work]):
+                    log.error("last_work_failed", service=self.machine.name, exc_info=error)
+
+    def _try(self, tx: Tx, works: Sequence[Callable[[Tx], None]]) -> Exception | None:
+        """Do all, or nothing and return why."""
+        mark = tx.mark()
+        try:
+            with savepoint(self.db):
+                for work in works:
+                    work(tx)
+        except Exception as error:
+            if is_fault(error):
+                raise
+            tx.back_to(mark)
+            return error
+        return None
 
     def _next_due(self) -> datetime | None:
         first = self._deadlines.first
@@ -330,8 +300,3 @@ class Core:
             "event_id = excluded.event_id",
             (position.log_created_at, position.seq, position.event_id),
         )
-
-
-def _last_row(tx: Tx, mark: Sequence[int]) -> int:
-    """Return the last outbox row since `mark`, 0 if there is none."""
-    return tx.rows[-1].row_id if len(tx.rows) > mark[1] else 0

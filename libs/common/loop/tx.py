@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -162,13 +163,10 @@ class Tx:
         """
         self._last[work, key] = None
 
-    def take_last(self) -> Callable[[Tx], None] | None:
-        """Return the next thing that waits for the end of the step, None if nothing does."""
-        if not self._last:
-            return None
-        work, key = next(iter(self._last))
-        del self._last[work, key]
-        return lambda tx: work(tx, key)
+    def take_last(self) -> list[Callable[[Tx], None]]:
+        """Return what waits for the end of the step, in the order in which it was asked for."""
+        taken, self._last = self._last, {}
+        return [partial(_call, work, key) for work, key in taken]
 
     def signal(self, topic: str, value: Any = None) -> None:
         """Tell this process's own shell something after the commit."""
@@ -186,3 +184,7 @@ class Tx:
             self._decisions,
         )
         self._decisions = []
+
+
+def _call(work: Callable[[Tx, str], None], key: str, tx: Tx) -> None:
+    work(tx, key)

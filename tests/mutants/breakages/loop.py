@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 CORE = "libs/common/loop/core.py"
+ANSWERS = "libs/common/loop/answers.py"
 UNSENT = "libs/common/loop/unsent.py"
 DEADLINE_TABLE = "libs/common/loop/deadlines.py"
 TX = "libs/common/loop/tx.py"
@@ -58,7 +59,7 @@ ONE_TRANSACTION = (
     Mutant(
         "loop-calls-read-no-decision-of-their-step",
         "R19",
-        CORE,
+        ANSWERS,
         "        if inputs:\n            tx.write_decisions()",
         "        if False:\n            tx.write_decisions()",
         f"{OF_CORE}::test_r19_what_the_log_led_to_is_read_by_a_call_and_stays_if_the_call_fails",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+ANSWERS = "libs/common/loop/answers.py"
 CORE = "libs/common/loop/core.py"
 OUTCOMES = "libs/common/loop/outcomes.py"
 OF_TOGETHER = "unit/loop/test_together.py"
@@ -21,10 +22,26 @@ MUTANTS = (
     Mutant(
         "loop-outcomes-that-fail-together-are-lost-together",
         "effects",
-        CORE,
-        "            tx.back_to(mark)\n            return False\n",
-        "            tx.back_to(mark)\n",
+        ANSWERS,
+        "service=self._service)\n            tx.back_to(mark)\n            return False\n",
+        "service=self._service)\n            tx.back_to(mark)\n",
         f"{OF_TOGETHER}::test_outcomes_that_cannot_be_decided_together_are_taken_one_by_one",
+    ),
+    Mutant(
+        "loop-inputs-beside-one-that-fails-are-told-twice",
+        "one-transaction outbox",
+        ANSWERS,
+        "                raise\n            tx.back_to(mark)\n            return False\n",
+        "                raise\n            return False\n",
+        f"{OF_TOGETHER}::test_an_input_that_fails_among_others_takes_back_what_it_did_and_no_more",
+    ),
+    Mutant(
+        "loop-last-works-beside-one-that-fails-are-told-twice",
+        "one-transaction outbox",
+        CORE,
+        "                raise\n            tx.back_to(mark)\n            return error\n",
+        "                raise\n            return error\n",
+        f"{OF_TOGETHER}::test_last_work_that_fails_among_others_takes_back_what_it_did_and_no_more",
     ),
     Mutant(
         "loop-nobody-hears-an-own-event",

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from libs.common.bus.base import LogMessage
-from libs.common.errors import DormiceError
+from libs.common.errors import BadInput, DormiceError
 from libs.common.events.agent import AgentHello
 from libs.common.events.presence import PresenceOnline
 from libs.common.loop.core import Core
-from libs.common.loop.step import Effect, Ended
+from libs.common.loop.step import Effect, Ended, Step, Work
 from libs.common.loop.tx import Tx
 from tests.unit.loop.test_core import NOW, core, count, emitted, message
 
@@ -58,6 +58,63 @@ def test_outcomes_that_cannot_be_decided_together_are_taken_one_by_one(core: Cor
     assert [isinstance(answer, DormiceError) for answer in step.answers] == [False, True, False]
     assert step.answer_rows[0] < step.answer_rows[2]
     assert [effect.key for effect in core.restart().effects] == ["bad"]
+
+
+def greet(tx: Tx, host: str) -> None:
+    """Leave a trace of every kind; `bad` fails after it."""
+    tx.emit(PresenceOnline(host_id=host, name="", always_on=True, since=NOW, session="s",
+                           gateway="gw-1"))  # fmt: skip
+    tx.decide(host, "greeted", "")
+    tx.schedule("quiet", host, NOW)
+    tx.signal("greeted", host)
+    tx.start_effect("send", host, {})
+    if host == "bad":
+        raise BadInput("bad")
+
+
+def traces(core: Core, step: Step) -> list[list[str]]:
+    """Return the hosts in each kind of trace."""
+    in_tables = [
+        [name for (name,) in core.db.execute(sql)]
+        for sql in (
+            "SELECT host_id FROM decision WHERE what = 'greeted' ORDER BY host_id",
+            "SELECT key FROM deadline WHERE kind = 'quiet' ORDER BY key",
+        )
+    ]
+    return [
+        [event.host_id for event in emitted(step)],
+        [signal.value for signal in step.signals],
+        [effect.key for effect in step.effects],
+        *in_tables,
+    ]
+
+
+def test_an_input_that_fails_among_others_takes_back_what_it_did_and_no_more(core: Core) -> None:
+    def of(host: str) -> Work:
+        return lambda tx: greet(tx, host) or host
+
+    step = core.step(inputs=[of("k"), of("bad"), of("l")], now=NOW)
+    assert [step.answers[0], step.answers[2]] == ["k", "l"]
+    assert isinstance(step.answers[1], BadInput)
+    assert step.answer_rows == [step.outbox[0].row_id, 0, step.outbox[1].row_id]
+    assert traces(core, step) == [["k", "l"]] * 5
+
+
+def test_inputs_of_which_none_fails_are_answered_in_their_order(core: Core) -> None:
+    step = core.step(
+        inputs=[lambda tx: greet(tx, "k"), lambda _: 7, lambda tx: greet(tx, "l")], now=NOW
+    )
+    assert step.answers == [None, 7, None]
+    assert step.answer_rows == [step.outbox[0].row_id, 0, step.outbox[1].row_id]
+    assert traces(core, step) == [["k", "l"]] * 5
+
+
+def test_last_work_that_fails_among_others_takes_back_what_it_did_and_no_more(core: Core) -> None:
+    def ask(tx: Tx) -> None:
+        for host in ("k", "bad", "l"):
+            tx.before_commit(greet, host)
+
+    assert traces(core, core.step(inputs=[ask], now=NOW)) == [["k", "l"]] * 5
 
 
 def test_events_that_come_together_are_handled_together(core: Core) -> None:
