@@ -116,7 +116,7 @@ class GatewayMachine(Machine):
         known = found.session
         if not store_hellos.remember_hello(tx.db, event.host_id, event.session, tx.seq):
             return
-        if found.hellos >= 2 * store_hellos.HELLOS_PER_HOST:
+        if found.hellos + 1 >= 2 * store_hellos.HELLOS_PER_HOST:
             store_hellos.forget_old_hellos(tx.db, event.host_id)
         if found.old_token:
             store_hosts.forget_tokens(tx.db, event.host_id, below=event.token_version)

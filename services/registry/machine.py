@@ -62,6 +62,7 @@ class RegistryMachine(Machine):
         changes.HOSTS, thresholds.BUCKET, agent_tokens.BUCKET,
     )  # fmt: skip
     agents_wait: ClassVar[bool] = True
+    knows_own: ClassVar[bool] = True
 
     def __init__(self, vault: Vault, offline_after: timedelta = timedelta(seconds=90)) -> None:
         super().__init__()
@@ -155,15 +156,18 @@ def _secret_verbs(vault: Vault) -> dict[str, Verb]:
 
 def on_agent_hello(tx: Tx, event: AgentHello) -> None:
     """Learn what the agent says of its machine, and that it uses a new token. Once per session."""
-    host = store.find_host(tx, event.host_id)
-    if host is None or host.record.removed:
+    said = store.look_up_hello(tx, event)
+    if said is None or said.host.record.removed:
         return
-    agent_tokens.confirm(tx, host, event)
-    known = store.knows_session(tx, event.host_id, event.session)
-    verdict = assess_hello(host.connection, event.connection, known=known)
+    host = said.host
+    if said.ends_tokens:
+        agent_tokens.confirm(tx, host, event)
+    verdict = assess_hello(host.connection, event.connection, known=said.known)
     if verdict is HelloVerdict.KNOWN:
         return
     store.save_session(tx, event.host_id, event.session)
+    if said.sessions + 1 >= 2 * store.SESSIONS_KEPT:
+        store.forget_old_sessions(tx, event.host_id)
     if verdict is HelloVerdict.NEWER:
         store.save_newest(tx, event.host_id, event.session, event.connection)
         _learn(tx, host, event)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.common.errors import HostNotFound
-from libs.common.events.host import HostRecord
+from libs.common.events.agent import AgentHello
+from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
 
 SESSIONS_KEPT = 16
+"""So many of each host at least; only twice as many are cut back, not each one too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ _HOST = "SELECT record, zone_is_set, reported_zone, session, connection FROM hos
 
 
 def _host(row: Sequence[Any]) -> Host:
-    return Host(HostRecord.model_validate_json(row[0]), bool(row[1]), row[2], row[3], row[4])
+    return Host(read_record(row[0]), bool(row[1]), row[2], row[3], row[4])
 
 
 def find_host(tx: Tx, host_id: str) -> Host | None:
@@ -103,16 +105,36 @@ def taken_names(tx: Tx) -> set[str]:
 # -- hellos ----------------------------------------------------------------------------------------
 
 
-def knows_session(tx: Tx, host_id: str, session: str) -> bool:
-    found = tx.db.execute(
-        "SELECT 1 FROM hello WHERE host_id = ? AND session = ?", (host_id, session)
-    )
-    return found.fetchone() is not None
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A hello beside what is known. `known`: its session has said hello before; `sessions`: how
+    many have; `ends_tokens`: the token in use replaces others, or need not be delivered again."""
+
+    host: Host
+    known: bool
+    sessions: int
+    ends_tokens: bool
+
+
+def look_up_hello(tx: Tx, hello: AgentHello) -> Said | None:
+    """Return what a hello is judged by, with one look; None if there never was such a host."""
+    row = tx.db.execute(
+        "SELECT record, zone_is_set, reported_zone, session, connection, "
+        "EXISTS (SELECT 1 FROM hello WHERE host_id = host.id AND hello.session = :session), "
+        "(SELECT count(*) FROM hello WHERE host_id = host.id), "
+        "EXISTS (SELECT 1 FROM agent_token WHERE host_id = host.id AND (version < :token "
+        "OR version = :token AND sealed IS NOT NULL)) FROM host WHERE id = :host",
+        {"host": hello.host_id, "session": hello.session, "token": hello.token_version},
+    ).fetchone()
+    return None if row is None else Said(_host(row), bool(row[5]), row[6], bool(row[7]))
 
 
 def save_session(tx: Tx, host_id: str, session: str) -> None:
-    """Remember a session that said hello; only the last few of each host are kept."""
+    """Remember a session that said hello."""
     tx.db.execute("INSERT INTO hello (host_id, session) VALUES (?, ?)", (host_id, session))
+
+
+def forget_old_sessions(tx: Tx, host_id: str) -> None:
     tx.db.execute(
         "DELETE FROM hello WHERE host_id = ? AND row_id NOT IN "
         "(SELECT row_id FROM hello WHERE host_id = ? ORDER BY row_id DESC LIMIT ?)",

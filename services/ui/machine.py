@@ -13,7 +13,6 @@ import json
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from libs.common.clock import to_micros
 from libs.common.events import agent, catchup, host, job, presence
 from libs.common.events import alert as alerts
 from libs.common.events.alert import Alert
@@ -27,7 +26,6 @@ from services.ui import (
     store_alerts,
     store_audit,
     store_jobs,
-    store_presence,
     store_thresholds,
 )
 
@@ -122,15 +120,8 @@ def on_audit(tx: Tx, event: host.Audit) -> None:
 
 
 def on_catchup_armed(tx: Tx, event: catchup.CatchupArmed) -> None:
-    known = store.find(tx, event.host_id)
-    is_over = known is not None and known["arm_id"] == event.arm_id and known["arm_state"] is None
-    if is_over or store_presence.has_ended(tx, event.host_id, event.arm_id):
-        return
-    store.update(
-        tx, event.host_id, arm_id=event.arm_id, arm_state="settling",
-        arm_due_at=to_micros(event.due_at),
-    )  # fmt: skip
-    tx.signal("host", event.host_id)
+    if store.arm(tx, event.host_id, event.arm_id, event.due_at):
+        tx.signal("host", event.host_id)
 
 
 def on_catchup_requested(tx: Tx, event: catchup.CatchupRequested) -> None:

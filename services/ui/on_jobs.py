@@ -13,36 +13,38 @@ from services.ui.reads.columns import to_json
 
 
 def on_job_requested(tx: Tx, event: job.JobRequested) -> None:
-    known = store_jobs.ensure(tx, event, event.at)
-    if known["status"] == "requested":
-        store_jobs.update(
-            tx, event.job_id, pending=int(event.pending), requested_by=event.requested_by,
+    known = store_jobs.find(tx, event.job_id)
+    if known.status == "requested":
+        store_jobs.write(
+            tx, event, known, event.at, pending=int(event.pending), requested_by=event.requested_by,
             arguments=to_json(event.arguments),
         )  # fmt: skip
     _job_changed(tx, event)
 
 
 def on_job_dispatched(tx: Tx, event: job.JobDispatched) -> None:
-    known = store_jobs.ensure(tx, event, event.at)
-    if known["status"] == "requested" and known["lost_session"] != event.session:
-        store_jobs.update(tx, event.job_id, status="dispatched", session=event.session, pending=0)
+    known = store_jobs.find(tx, event.job_id)
+    if known.status == "requested" and known.lost_session != event.session:
+        store_jobs.write(
+            tx, event, known, event.at, status="dispatched", session=event.session, pending=0
+        )
     _job_changed(tx, event)
 
 
 def on_job_undeliverable(tx: Tx, event: job.JobUndeliverable) -> None:
-    known = store_jobs.ensure(tx, event, event.at)
-    if known["status"] == "requested" or (
-        known["status"] == "dispatched" and known["session"] == event.session
+    known = store_jobs.find(tx, event.job_id)
+    if known.status == "requested" or (
+        known.status == "dispatched" and known.session == event.session
     ):
-        store_jobs.update(tx, event.job_id, status="requested", lost_session=event.session)
+        store_jobs.write(tx, event, known, event.at, status="requested", lost_session=event.session)
     _job_changed(tx, event)
 
 
 def on_job_started(tx: Tx, event: job.JobStarted) -> None:
-    known = store_jobs.ensure(tx, event, event.at)
-    if known["status"] in store_jobs.WAITING:
-        store_jobs.update(
-            tx, event.job_id, status="running", started_at=to_micros(event.at), pending=0
+    known = store_jobs.find(tx, event.job_id)
+    if known.status in store_jobs.WAITING:
+        store_jobs.write(
+            tx, event, known, event.at, status="running", started_at=to_micros(event.at), pending=0
         )
     _job_changed(tx, event)
 
@@ -55,22 +57,23 @@ def on_job_finished(tx: Tx, event: job.JobFinished) -> None:
 
 
 def on_job_interrupted(tx: Tx, event: job.JobInterrupted) -> None:
-    known = store_jobs.ensure(tx, event, event.at)
-    if known["status"] in (*store_jobs.WAITING, "running"):
-        store_jobs.update(
-            tx, event.job_id, status="interrupted", finished_at=to_micros(event.at), percent=None
-        )
+    known = store_jobs.find(tx, event.job_id)
+    if known.status in (*store_jobs.WAITING, "running"):
+        store_jobs.write(
+            tx, event, known, event.at, status="interrupted", finished_at=to_micros(event.at),
+            percent=None,
+        )  # fmt: skip
         if event.last_attempt:
             store_alerts.see_again(tx, event, f"{event.kind}_failed")
     _job_changed(tx, event)
 
 
 def on_job_abandoned(tx: Tx, event: job.JobAbandoned) -> None:
-    known = store_jobs.ensure(tx, event, event.at)
-    if known["status"] in (*store_jobs.WAITING, "interrupted"):
-        store_jobs.update(
-            tx, event.job_id, status="abandoned", finished_at=to_micros(event.at), pending=0,
-            error=event.reason,
+    known = store_jobs.find(tx, event.job_id)
+    if known.status in (*store_jobs.WAITING, "interrupted"):
+        store_jobs.write(
+            tx, event, known, event.at, status="abandoned", finished_at=to_micros(event.at),
+            pending=0, error=event.reason,
         )  # fmt: skip
         if event.loud:
             store_alerts.see_again(tx, event, AlertKind.PENDING_RUN_ABANDONED)

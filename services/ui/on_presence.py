@@ -12,32 +12,17 @@ from services.ui import store, store_presence
 
 
 def on_presence_online(tx: Tx, event: presence.PresenceOnline) -> None:
-    known = store.find(tx, event.host_id)
     is_news = store_presence.add_stretch(tx, event.host_id, event.session, "online", event.since)
-    if known is None or not is_news or store_presence.has_ended(tx, event.host_id, event.session):
-        return
-    if known["since"] is not None and known["since"] > to_micros(event.since):
-        return  # An older session, told again after the log was lost.
-    seen = max(known["last_seen_at"] or 0, to_micros(event.since))
-    store.update(
-        tx, event.host_id, status="online", since=to_micros(event.since), session=event.session,
-        gateway=event.gateway, offline_reason=None, last_seen_at=seen,
-    )  # fmt: skip
-    store.refresh(tx, event.host_id)
+    if is_news and store_presence.set_online(tx, event):
+        store.refresh(tx, event.host_id)
 
 
 def on_presence_offline(tx: Tx, event: presence.PresenceOffline) -> None:
-    known = store.find(tx, event.host_id)
     is_news = store_presence.add_stretch(
         tx, event.host_id, event.session, "offline", event.since, event.reason.value
     )
-    if known is None or not is_news or known["session"] not in (None, event.session):
-        return
-    store.update(
-        tx, event.host_id, status="offline", since=to_micros(event.since), session=event.session,
-        offline_reason=event.reason.value, last_seen_at=to_micros(event.last_seen), arm_state=None,
-    )  # fmt: skip
-    store.refresh(tx, event.host_id)
+    if is_news and store_presence.set_offline(tx, event):
+        store.refresh(tx, event.host_id)
 
 
 def load_session(tx: Tx, value: dict[str, Any]) -> None:
@@ -64,32 +49,27 @@ def _micros(text: str | None) -> int | None:
 
 
 def on_agent_hello(tx: Tx, event: agent.AgentHello) -> None:
-    if store_presence.has_ended(tx, event.host_id, event.session):
-        return
-    store.update(
-        tx, event.host_id, on_battery=event.on_battery, battery=event.battery_percent,
-        metered=event.metered, clock_offset=event.clock_offset_seconds,
-        config_version=event.config_version,
+    is_news = store.update(
+        tx, event.host_id, unless_ended=event.session, on_battery=event.on_battery,
+        battery=event.battery_percent, metered=event.metered,
+        clock_offset=event.clock_offset_seconds, config_version=event.config_version,
     )  # fmt: skip
-    tx.signal("host", event.host_id)
+    if is_news:
+        tx.signal("host", event.host_id)
 
 
 def on_agent_config_applied(tx: Tx, event: agent.AgentConfigApplied) -> None:
-    known = store.find(tx, event.host_id)
-    if known is None or event.error is not None or known["config_version"] >= event.version:
-        return
-    store.update(tx, event.host_id, config_version=event.version)
-    tx.signal("host", event.host_id)
+    if event.error is None and store.set_config_version(tx, event.host_id, event.version):
+        tx.signal("host", event.host_id)
 
 
 def on_agent_power(tx: Tx, event: agent.AgentPower) -> None:
-    if store_presence.has_ended(tx, event.host_id, event.session):
-        return
-    store.update(
-        tx, event.host_id, on_battery=event.on_battery, battery=event.battery_percent,
-        metered=event.metered,
+    is_news = store.update(
+        tx, event.host_id, unless_ended=event.session, on_battery=event.on_battery,
+        battery=event.battery_percent, metered=event.metered,
     )  # fmt: skip
-    tx.signal("host", event.host_id)
+    if is_news:
+        tx.signal("host", event.host_id)
 
 
 def on_gateway_listening(tx: Tx, event: agent.GatewayListening) -> None:

@@ -1,34 +1,35 @@
 """Writes hosts: the registry's record, presence, power, and what follows from the rest.
 
-`refresh` works the derived columns out again, so that reading needs no join and no rule in SQL.
+`refresh` has the derived columns worked out again: reading needs no join and no rule in SQL.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from libs.common.clock import from_micros, to_micros
-from libs.common.events.host import HostRecord
+from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
 from services.ui import policy
 from services.ui.reads.paging import row, rows
-from services.ui.reads.schedules import last_successes
 
 
 def save_record(tx: Tx, record: HostRecord) -> bool:
     """Keep a record if it is newer than the one that is known; say whether it was."""
-    known = tx.db.execute("SELECT version FROM host WHERE id = ?", (record.id,)).fetchone()
-    if known is not None and known[0] >= record.version:
+    known = row(tx.db, _KNOWN_RECORD, (record.id,))
+    if known is not None and known["version"] >= record.version:
         return False
-    _upsert(
-        tx, record.id, name=record.name, version=record.version, record=record.model_dump_json(),
-        removed=int(record.removed), always_on=int(record.always_on), timezone=record.timezone,
-        os=record.os, arch=record.arch, agent_version=record.agent_version,
-        enrolled_at=to_micros(record.enrolled_at),
-    )  # fmt: skip
-    drop_tags(tx, record.id)
+    columns = _columns_of(record)
+    if known is None:
+        _insert(tx, record.id, **columns)
+    else:
+        update(tx, record.id, **{name: value for name, value in columns.items()
+                                 if name == "record" or known[name] != value})  # fmt: skip
+        if known["is_tagged"]:
+            drop_tags(tx, record.id)
     if not record.removed:
         tx.db.executemany(
             "INSERT INTO host_tag VALUES (?, ?)", [(tag, record.id) for tag in set(record.tags)]
@@ -36,27 +37,67 @@ def save_record(tx: Tx, record: HostRecord) -> bool:
     return True
 
 
+_KNOWN_RECORD = (
+    "SELECT name, version, removed, always_on, timezone, os, arch, agent_version, enrolled_at, "
+    "EXISTS (SELECT 1 FROM host_tag WHERE host_id = host.id) AS is_tagged FROM host WHERE id = ?"
+)
+
+
+def _columns_of(record: HostRecord) -> dict[str, Any]:
+    return {
+        "name": record.name, "version": record.version, "record": record.model_dump_json(),
+        "removed": int(record.removed), "always_on": int(record.always_on),
+        "timezone": record.timezone, "os": record.os, "arch": record.arch,
+        "agent_version": record.agent_version, "enrolled_at": to_micros(record.enrolled_at),
+    }  # fmt: skip
+
+
 def drop_tags(tx: Tx, host_id: str) -> None:
     tx.db.execute("DELETE FROM host_tag WHERE host_id = ?", (host_id,))
 
 
-def _upsert(tx: Tx, host_id: str, **columns: Any) -> None:
-    names = ", ".join(columns)
+def _insert(tx: Tx, host_id: str, **columns: Any) -> None:
     marks = ", ".join("?" * len(columns))
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
     tx.db.execute(
-        f"INSERT INTO host (id, {names}) VALUES (?, {marks}) "  # noqa: S608  our own names
-        f"ON CONFLICT (id) DO UPDATE SET {changes}",
+        f"INSERT INTO host (id, {', '.join(columns)}) VALUES (?, {marks})",  # noqa: S608  our names
         (host_id, *columns.values()),
     )
 
 
-def update(tx: Tx, host_id: str, **columns: Any) -> bool:
-    """Set columns of a host; say whether it is known."""
-    changes = ", ".join(f"{name} = ?" for name in columns)
+NOT_ENDED = (
+    "NOT EXISTS (SELECT 1 FROM stretch "
+    "WHERE host_id = host.id AND session = :ended AND state = 'offline')"
+)
+"""A condition in SQL: the end of session `:ended` of the host is not known."""
+
+
+def update(tx: Tx, host_id: str, *, unless_ended: str | None = None, **columns: Any) -> bool:
+    """Set columns of a host; say whether it is known, and the end of session `unless_ended` is
+    not. Only what changes should be named: each index that has a column is written again."""
+    changes = ", ".join(f"{name} = :{name}" for name in columns)
+    condition = "" if unless_ended is None else f"AND {NOT_ENDED}"
     done = tx.db.execute(
-        f"UPDATE host SET {changes} WHERE id = ?",  # noqa: S608  our own names
-        (*columns.values(), host_id),
+        f"UPDATE host SET {changes} WHERE id = :host {condition}",  # noqa: S608  our own names
+        {**columns, "host": host_id, "ended": unless_ended},
+    )
+    return bool(done.rowcount)
+
+
+def set_config_version(tx: Tx, host_id: str, version: int) -> bool:
+    """Note which configuration the agent has applied; say whether it is a newer one."""
+    done = tx.db.execute(
+        "UPDATE host SET config_version = ?1 WHERE id = ?2 AND config_version < ?1",
+        (version, host_id),
+    )
+    return bool(done.rowcount)
+
+
+def arm(tx: Tx, host_id: str, arm_id: str, due_at: datetime) -> bool:
+    """Show a catch-up that settles, unless it or its session is known to be over; say whether."""
+    done = tx.db.execute(
+        "UPDATE host SET arm_id = :arm, arm_state = 'settling', arm_due_at = :due "  # noqa: S608
+        f"WHERE id = :host AND (arm_id IS NOT :arm OR arm_state IS NOT NULL) AND {NOT_ENDED}",
+        {"host": host_id, "arm": arm_id, "ended": arm_id, "due": to_micros(due_at)},
     )
     return bool(done.rowcount)
 
@@ -80,41 +121,59 @@ def heard_of(tx: Tx, host_ids: list[str], at: datetime) -> None:
 
 
 def refresh(tx: Tx, host_id: str) -> None:
-    """Work out the derived columns of a host again, after anything about it has changed."""
-    host = find(tx, host_id)
-    if host is None:
-        return
-    record = HostRecord.model_validate_json(host["record"])
-    last = last_successes(tx.db, host_id)
-    _hide_contradictions(tx, host, last)
-    open_alerts = _count(
-        tx, "alert WHERE host_id = ? AND state <> 'resolved' AND hidden = 0", host_id
-    )
-    failing = _failing(tx, host_id, record)
-    update(
-        tx, host_id,
-        display=policy.display_of(host["status"], always_on=record.always_on).value,
-        has_schedule=int(policy.has_schedule(record)),
-        next_fire_at=_micros(policy.host_next_fire(record, tx.now)),
-        overdue_at=_micros(policy.host_overdue_from(record, last)),
-        last_backup_at=_micros(max(last.values(), default=None)),
-        open_alerts=open_alerts, failing=failing,
-        attention=int(policy.needs_attention(open_alerts, failing)),
-        current_job_id=_current_job(tx, host_id),
-        pending_jobs=_count(
-            tx, "job WHERE host_id = ? AND status = 'requested' AND pending = 1", host_id
-        ),
-    )  # fmt: skip
-    tx.signal("host", host_id)
+    """Have the derived columns of a host worked out again, after anything about it has changed:
+    once, when all else of the step is done."""
+    tx.before_commit(_work_out, host_id)
 
 
 def refresh_all(tx: Tx) -> None:
     for (host_id,) in tx.db.execute("SELECT id FROM host").fetchall():
-        refresh(tx, host_id)
+        _work_out(tx, host_id)
 
 
-def _hide_contradictions(tx: Tx, host: Mapping[str, Any], last: Mapping[str, datetime]) -> None:
-    """Show only what does not contradict the host's mode, presence and last backup as known now."""
+_UNFINISHED = "status IN ('requested', 'dispatched', 'running')"
+_DERIVED = (
+    "display", "has_schedule", "next_fire_at", "overdue_at", "last_backup_at", "open_alerts",
+    "failing", "attention", "current_job_id", "pending_jobs",
+)  # fmt: skip
+_PRESENT = (
+    f"SELECT id, record, status, always_on, removed, {', '.join(_DERIVED)}, "  # noqa: S608
+    "EXISTS (SELECT 1 FROM backup WHERE host_id = host.id) AS has_backups, "
+    "EXISTS (SELECT 1 FROM alert WHERE host_id = host.id AND state <> 'resolved') AS has_alerts, "
+    f"EXISTS (SELECT 1 FROM job WHERE host_id = host.id AND {_UNFINISHED}) AS has_jobs "
+    "FROM host WHERE id = ?"
+)
+
+
+def _work_out(tx: Tx, host_id: str) -> None:
+    host = row(tx.db, _PRESENT, (host_id,))
+    if host is None:
+        return
+    record = read_record(host["record"])
+    last, failing = _backups(tx, record) if host["has_backups"] else ({}, 0)
+    open_alerts = _show_alerts(tx, host, last) if host["has_alerts"] else 0
+    current, pending = _jobs(tx, host_id) if host["has_jobs"] else (None, 0)
+    derived: dict[str, Any] = {
+        "display": policy.display_of(host["status"], always_on=record.always_on).value,
+        "has_schedule": int(policy.has_schedule(record)),
+        "next_fire_at": _micros(policy.host_next_fire(record, tx.now)),
+        "overdue_at": _micros(policy.host_overdue_from(record, last)),
+        "last_backup_at": _micros(max(last.values(), default=None)),
+        "open_alerts": open_alerts,
+        "failing": failing,
+        "attention": int(policy.needs_attention(open_alerts, failing)),
+        "current_job_id": current,
+        "pending_jobs": pending,
+    }
+    changed = {name: value for name, value in derived.items() if host[name] != value}
+    if changed:
+        update(tx, host_id, **changed)
+    tx.signal("host", host_id)
+
+
+def _show_alerts(tx: Tx, host: sqlite3.Row, last: Mapping[str, datetime]) -> int:
+    """Show only what does not contradict the host's mode, presence and last backup as known now;
+    return how many open alerts are shown."""
     newest = max(last.values(), default=None)
     open_ones = rows(
         tx.db,
@@ -122,6 +181,7 @@ def _hide_contradictions(tx: Tx, host: Mapping[str, Any], last: Mapping[str, dat
         "WHERE host_id = ? AND state <> 'resolved'",
         (host["id"],),
     )
+    shown = 0
     for alert in open_ones:
         success = last.get(alert["dedup_key"]) if alert["dedup_key"] else newest
         facts = policy.HostFacts(
@@ -130,32 +190,37 @@ def _hide_contradictions(tx: Tx, host: Mapping[str, Any], last: Mapping[str, dat
         raised_at = from_micros(alert["raised_at"])
         showing = policy.assess_showing(alert["kind"], raised_at, facts)
         hidden = int(showing is not policy.Showing.SHOWN)
+        shown += not hidden
         if hidden != alert["hidden"]:
             tx.db.execute("UPDATE alert SET hidden = ? WHERE id = ?", (hidden, alert["id"]))
             tx.signal("alert", alert["id"])
+    return shown
 
 
-def _failing(tx: Tx, host_id: str, record: HostRecord) -> int:
+def _backups(tx: Tx, record: HostRecord) -> tuple[dict[str, datetime], int]:
+    """Return the end of the last success of each source group that has one, and how many of the
+    groups that are there failed last."""
     present = {group.id for group in record.source_groups}
-    failed = tx.db.execute(
-        "SELECT source_group_id FROM backup WHERE host_id = ? AND last_run_status = 'failed'",
-        (host_id,),
-    )
-    return sum(group in present for (group,) in failed)
-
-
-def _current_job(tx: Tx, host_id: str) -> str | None:
-    """The one that runs, else the one that the agent has accepted."""
     found = tx.db.execute(
-        "SELECT id FROM job WHERE host_id = ? AND status IN ('running', 'dispatched') "
-        "ORDER BY status DESC, created_at DESC LIMIT 1",
+        "SELECT source_group_id, last_success_at, last_run_status FROM backup WHERE host_id = ?",
+        (record.id,),
+    ).fetchall()
+    last = {group: from_micros(at) for group, at, _ in found if at is not None}
+    return last, sum(group in present and status == "failed" for group, _, status in found)
+
+
+def _jobs(tx: Tx, host_id: str) -> tuple[str | None, int]:
+    """Return the job that runs, else the one that the agent has accepted, and how many are
+    pending."""
+    found = tx.db.execute(
+        "SELECT id, status, pending FROM job "  # noqa: S608
+        f"WHERE host_id = ? AND {_UNFINISHED} ORDER BY status DESC, created_at DESC",
         (host_id,),
-    ).fetchone()
-    return found[0] if found else None
-
-
-def _count(tx: Tx, what: str, *parameters: str) -> int:
-    return int(tx.db.execute(f"SELECT count(*) FROM {what}", parameters).fetchone()[0])  # noqa: S608
+    ).fetchall()
+    current = (job_id for job_id, status, _ in found if status != "requested")
+    return next(current, None), sum(
+        pending == 1 for _, status, pending in found if status == "requested"
+    )
 
 
 def _micros(at: datetime | None) -> int | None:

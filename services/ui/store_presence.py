@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.clock import to_micros
+from libs.common.events.presence import PresenceOffline, PresenceOnline
 from libs.common.loop.tx import Tx
 from services.ui.reads.paging import row
+from services.ui.store import NOT_ENDED
 
 
 def add_stretch(
@@ -23,13 +25,34 @@ def add_stretch(
     return bool(done.rowcount)
 
 
-def has_ended(tx: Tx, host_id: str, session: str) -> bool:
-    """Say whether the end of a session is known."""
-    found = tx.db.execute(
-        "SELECT 1 FROM stretch WHERE host_id = ? AND session = ? AND state = 'offline'",
-        (host_id, session),
-    ).fetchone()
-    return found is not None
+def set_online(tx: Tx, event: PresenceOnline) -> bool:
+    """Show a host online; say whether. Not if the session's end is known, nor if it is an older
+    one, told again after the log was lost."""
+    done = tx.db.execute(
+        "UPDATE host SET status = 'online', since = :since, session = :session, "  # noqa: S608
+        "gateway = :gateway, offline_reason = NULL, "
+        "last_seen_at = max(ifnull(last_seen_at, 0), :since) "
+        f"WHERE id = :host AND ifnull(since, :since) <= :since AND {NOT_ENDED}",
+        {
+            "host": event.host_id, "session": event.session, "gateway": event.gateway,
+            "since": to_micros(event.since), "ended": event.session,
+        },
+    )  # fmt: skip
+    return bool(done.rowcount)
+
+
+def set_offline(tx: Tx, event: PresenceOffline) -> bool:
+    """Show a host offline, unless another session is known; say whether."""
+    done = tx.db.execute(
+        "UPDATE host SET status = 'offline', since = :since, session = :session, "
+        "offline_reason = :reason, last_seen_at = :seen, arm_state = NULL "
+        "WHERE id = :host AND ifnull(session, :session) = :session",
+        {
+            "host": event.host_id, "session": event.session, "reason": event.reason.value,
+            "since": to_micros(event.since), "seen": to_micros(event.last_seen),
+        },
+    )  # fmt: skip
+    return bool(done.rowcount)
 
 
 def gateway_listens(tx: Tx, gateway: str, since: datetime, heard_at: datetime) -> None:

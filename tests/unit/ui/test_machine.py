@@ -100,6 +100,23 @@ def test_r3_an_online_told_again_after_the_end_changes_nothing() -> None:
     assert (seen(fleet).status, seen(fleet).since) == ("online", START + 2 * HOUR)
 
 
+def test_what_follows_for_a_host_is_worked_out_once_a_step() -> None:
+    """And by indexes: it is looked at whenever anything about the host changes."""
+    fleet = rig(record(source_groups=(HOME,), schedules=(NIGHTLY,)))
+    statements: list[str] = []
+    fleet.db.set_trace_callback(statements.append)
+    started = JobStarted.model_validate(job_facts(at=START))
+    fleet.publish(online(), started, requested("j2", pending=True), finished("j3"))
+    fleet.db.set_trace_callback(None)
+    (looked,) = (sql for sql in statements if "has_jobs" in sql)
+    plan = [step for *_, step in fleet.db.execute(f"EXPLAIN QUERY PLAN {looked}")]
+    assert any("INDEX job_unfinished" in step for step in plan)
+    assert not any(step.startswith("SCAN") for step in plan)
+    host = seen(fleet)
+    assert (host.display, host.pending_jobs, host.last_backup_at) == ("online", 1, START)
+    assert host.current_job_id == "j1"
+
+
 def test_r2_the_mode_moves_the_display_and_nothing_else() -> None:
     fleet = rig()
     fleet.publish(online(), offline("S1", START + HOUR))
