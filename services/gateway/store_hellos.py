@@ -39,11 +39,11 @@ class OfferFacts:
 def look_up_offer(db: sqlite3.Connection, host_id: str, spool_id: str) -> OfferFacts:
     row = db.execute(
         f"SELECT {SESSION}, spool.last_seq, spool.last_report_at, "  # noqa: S608
-        "(SELECT count(*) FROM spool AS kept WHERE kept.host_id = asked.host_id), "
+        "(SELECT count(*) FROM spool WHERE host_id = ?1), "
         "host.removed, host.config_version, gateway.listening_since "
-        "FROM (SELECT ? AS host_id, ? AS spool_id) AS asked LEFT JOIN session USING (host_id) "
-        "LEFT JOIN spool ON spool.host_id = asked.host_id AND spool.spool_id = asked.spool_id "
-        "LEFT JOIN host ON host.host_id = asked.host_id LEFT JOIN gateway",
+        "FROM (SELECT 1) LEFT JOIN session ON session.host_id = ?1 "
+        "LEFT JOIN spool ON spool.host_id = ?1 AND spool.spool_id = ?2 "
+        "LEFT JOIN host ON host.host_id = ?1 LEFT JOIN gateway",
         (host_id, spool_id),
     ).fetchone()
     last_seq, last_report_at, spools, removed, wanted, since = row[SESSION_WIDTH:]
@@ -66,11 +66,10 @@ class HelloFacts:
 
 def look_up_hello(db: sqlite3.Connection, host_id: str, token_version: int) -> HelloFacts:
     row = db.execute(
-        f"SELECT {SESSION}, "  # noqa: S608
-        "(SELECT count(*) FROM hello WHERE hello.host_id = asked.host_id), EXISTS (SELECT 1 "
-        "FROM token WHERE token.host_id = asked.host_id AND token_version < ?) "
-        "FROM (SELECT ? AS host_id) AS asked LEFT JOIN session USING (host_id)",
-        (token_version, host_id),
+        f"SELECT {SESSION}, (SELECT count(*) FROM hello WHERE host_id = ?1), "  # noqa: S608
+        "EXISTS (SELECT 1 FROM token WHERE host_id = ?1 AND token_version < ?2) "
+        "FROM (SELECT 1) LEFT JOIN session ON session.host_id = ?1",
+        (host_id, token_version),
     ).fetchone()
     session = None if row[0] is None else read_session(row[:SESSION_WIDTH])
     return HelloFacts(session, row[SESSION_WIDTH], bool(row[SESSION_WIDTH + 1]))
