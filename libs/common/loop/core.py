@@ -238,6 +238,7 @@ class Core:
 
     def _run_one(self, tx: Tx, kind: str, key: str, due_at: int) -> None:
         """What fails is looked at again later: a fault of ours must not end what it watches."""
+        TURNS.give_way()
         tx.unschedule(kind, key)
         mark = tx.mark()
         try:

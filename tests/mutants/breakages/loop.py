@@ -43,8 +43,8 @@ ONE_TRANSACTION = (
         "loop-whole-batch-before-a-call",
         "turns",
         CORE,
-        "        TURNS.give_way()\n",
-        "",
+        "Envelope) -> None:\n        TURNS.give_way()\n",
+        "Envelope) -> None:\n",
         "unit/loop/test_turns.py::"
         "test_a_call_waits_for_one_event_of_another_service_not_for_its_batch",
     ),
