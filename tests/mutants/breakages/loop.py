@@ -49,6 +49,14 @@ ONE_TRANSACTION = (
         "test_a_call_waits_for_one_event_of_another_service_not_for_its_batch",
     ),
     Mutant(
+        "loop-all-deadlines-before-agents",
+        "turns",
+        CORE,
+        "        TURNS.give_way()\n        tx.unschedule(kind, key)",
+        "        tx.unschedule(kind, key)",
+        "unit/loop/test_turns.py::test_agents_wait_for_one_deadline_of_another_service_not_for_all",
+    ),
+    Mutant(
         "loop-position-not-saved",
         "one-transaction R18",
         CORE,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
-from typing import Any
 
 import pytest
 
@@ -15,10 +14,12 @@ from libs.common.loop.core import Core
 from libs.common.loop.machine import Machine
 from libs.common.loop.step import Position
 from libs.common.loop.turns import TURNS, Rank, Turns, rank_of
+from libs.common.loop.tx import Tx
 from libs.common.store.database import open_connection
 from tests.integration.loop.counter import Counter
 
 SECONDS = 10
+MINUTE = timedelta(minutes=1)
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 
 
@@ -108,17 +109,28 @@ def test_a_step_that_fails_leaves_its_turn() -> None:
 
 
 class Follower(Counter):
-    """While it applies the first of its events, somebody asks another service."""
+    """Leaves what it has done; amid one of those moments another service is asked."""
 
-    def __init__(self, done: list[str], asking: Thread) -> None:
+    def __init__(self, done: list[str], moment: str, asking: Thread) -> None:
         super().__init__()
-        self._done, self._asking = done, asking
+        self._done, self._moment, self._asking = done, moment, asking
 
-    def on_hello(self, tx: Any, event: AgentHello) -> None:
+    def on_hello(self, tx: Tx, event: AgentHello) -> None:
         super().on_hello(tx, event)
-        self._done.append(event.session)
-        if event.session == "s1":
+        self._note(f"hello {event.host_id}")
+
+    def on_quiet(self, tx: Tx, key: str, due_at: datetime) -> None:
+        super().on_quiet(tx, key, due_at)
+        self._note(f"quiet {key}")
+
+    def _note(self, moment: str) -> None:
+        self._done.append(moment)
+        if moment == self._moment:
             begin(self._asking, TURNS)
+
+
+class Door(Counter):
+    agents_wait = True
 
 
 def core_of(machine: Machine) -> Core:
@@ -128,16 +140,31 @@ def core_of(machine: Machine) -> Core:
 
 
 def hello(seq: int) -> LogMessage:
-    event = AgentHello(host_id="h", session=f"s{seq}", gateway="gw-1")
+    event = AgentHello(host_id=f"h{seq}", session=f"s{seq}", gateway="gw-1")
     data = encode(event, event_id=f"e{seq}", source="dormice/gateway", time=NOW)
     return LogMessage(seq, event.subject(), data, f"e{seq}")
 
 
+def call_of(machine: Machine, done: list[str]) -> Thread:
+    """Return a thread in which this service is asked."""
+    core = core_of(machine)
+    return Thread(target=lambda: core.step([], [lambda _: done.append("call")], now=NOW))
+
+
 def test_a_call_waits_for_one_event_of_another_service_not_for_its_batch() -> None:
     done: list[str] = []
-    asked = core_of(Counter())
-    call = Thread(target=lambda: asked.step([], [lambda _: done.append("call")], now=NOW))
-    follower = core_of(Follower(done, call))
+    call = call_of(Counter(), done)
+    follower = core_of(Follower(done, "hello h1", call))
     follower.step([hello(1), hello(2)], now=NOW)
     call.join(SECONDS)
-    assert done == ["s1", "call", "s2"]
+    assert done == ["hello h1", "call", "hello h2"]
+
+
+def test_agents_wait_for_one_deadline_of_another_service_not_for_all() -> None:
+    done: list[str] = []
+    call = call_of(Door(), done)
+    follower = core_of(Follower(done, "quiet h1", call))
+    follower.step([hello(1), hello(2)], now=NOW)
+    follower.step([], now=NOW + MINUTE, deadlines=True)
+    call.join(SECONDS)
+    assert done[2:] == ["quiet h1", "call", "quiet h2"]
