@@ -70,6 +70,14 @@ def save_gateway(tx: Tx, gateway: Gateway) -> None:
     )  # fmt: skip
 
 
+def note_loss(tx: Tx, name: str, at: datetime) -> None:
+    """A gateway was lost once, whatever it is now: that is no sign of its life."""
+    tx.db.execute(
+        "UPDATE gateway SET lost_at = max(coalesce(lost_at, 0), ?) WHERE gateway = ?",
+        (to_micros(at), name),
+    )
+
+
 def find_others_since(tx: Tx, name: str) -> datetime | None:
     """Return since when a gateway other than `name` has listened; None: none does."""
     (since,) = tx.db.execute(

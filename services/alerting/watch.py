@@ -137,11 +137,12 @@ class Watchers:
             event.gateway, event.since, GatewayState.LISTENING, event.since
         )
         lost_at = min(event.at, tx.now)
-        known = replace(known, lost_at=max(known.lost_at or lost_at, lost_at))
-        ends = event.since >= known.since and known.state is not GatewayState.LOST
-        was_listening = known.state is GatewayState.LISTENING
-        store.save_gateway(tx, replace(known, state=GatewayState.LOST) if ends else known)
-        if ends and was_listening:
+        if event.since < known.since or known.state is GatewayState.LOST:
+            store.note_loss(tx, known.name, lost_at)
+            return
+        loss = max(known.lost_at or lost_at, lost_at)
+        store.save_gateway(tx, replace(known, state=GatewayState.LOST, lost_at=loss))
+        if known.state is GatewayState.LISTENING:
             gone_from = max(event.heard_at or lost_at - self._lost_after, known.heard_at)
             others_since = store.find_others_since(tx, event.gateway)
             self._was_gone(tx, gone_from, None, others_since)

@@ -152,6 +152,15 @@ def test_r10_a_gateway_that_was_there_all_the_time_covers_it() -> None:
     assert len(raised(rig)) == 1
 
 
+def test_r10_an_old_loss_of_an_awaited_gateway_is_no_sign_of_its_life() -> None:
+    rig = silent_server()
+    rig.publish(listening(START, "gw-2"))
+    blacked_out(rig)
+    rig.publish(lost(START - MINUTE, since=START - HOUR, gateway="gw-2"))
+    rig.advance(MINUTE)
+    assert raised(rig) == []
+
+
 def test_r10_a_hello_through_the_awaited_gateway_is_a_sign_of_its_life() -> None:
     """Even if it was heard a moment before we were cut off."""
     rig = silent_server()
