@@ -13,7 +13,7 @@ import structlog
 
 from libs.common.errors import DormiceError
 from libs.common.loop.outcomes import in_parts
-from libs.common.loop.step import Step, Work, is_fault
+from libs.common.loop.step import IN_ONE_SAVEPOINT, Step, Work, in_parts_of, is_fault
 from libs.common.loop.tx import Tx
 from libs.common.store.database import savepoint
 
@@ -32,9 +32,10 @@ class Answers:
         for together, works in in_parts(inputs):
             if together is not None and self._answer_together(tx, together, works, step):
                 continue
-            if len(works) == 1 or not self._answer_in_one(tx, works, step):
-                for work in works:
-                    self._answer(tx, work, step)
+            for part in in_parts_of(IN_ONE_SAVEPOINT, works):
+                if len(part) == 1 or not self._answer_in_one(tx, part, step):
+                    for work in part:
+                        self._answer(tx, work, step)
 
     def _answer(self, tx: Tx, work: Work, step: Step) -> None:
         mark = tx.mark()

@@ -29,7 +29,17 @@ from libs.common.loop.deadlines import Deadlines
 from libs.common.loop.keys import KNOWN, Key, id_of, key_of, key_of_type
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.outcomes import Outcome
-from libs.common.loop.step import Effect, Ended, Position, Step, Work, faults_of, is_fault
+from libs.common.loop.step import (
+    IN_ONE_SAVEPOINT,
+    Effect,
+    Ended,
+    Position,
+    Step,
+    Work,
+    faults_of,
+    in_parts_of,
+    is_fault,
+)
 from libs.common.loop.turns import TURNS, rank_of
 from libs.common.loop.tx import Tx
 from libs.common.loop.unsent import Unheard, Unsent, last_row
@@ -125,7 +135,10 @@ class Core:
             sent_row = max(acknowledged_row, *step.sent_rows, 0)
             self._remove_sent(sent_row)
             if messages:
-                self._apply(tx, messages, step)
+                # Who handles many at once is given all of them.
+                size = len(messages) if self.machine.handlers_of_many else IN_ONE_SAVEPOINT
+                for part in in_parts_of(size, messages):
+                    self._apply(tx, part, step)
                 last = messages[-1]
                 step.position = Position(position.log_created_at, last.seq, last.event_id)
                 self._save(step.position)
@@ -255,11 +268,12 @@ class Core:
     def _run_last(self, tx: Tx) -> None:
         """What fails here takes nothing else back: what it is to do is asked for again."""
         while works := tx.take_last():
-            if len(works) > 1 and self._try(tx, works) is None:
-                continue
-            for work in works:
-                if error := self._try(tx, [work]):
-                    log.error("last_work_failed", service=self.machine.name, exc_info=error)
+            for part in in_parts_of(IN_ONE_SAVEPOINT, works):
+                if len(part) > 1 and self._try(tx, part) is None:
+                    continue
+                for work in part:
+                    if error := self._try(tx, [work]):
+                        log.error("last_work_failed", service=self.machine.name, exc_info=error)
 
     def _try(self, tx: Tx, works: Sequence[Callable[[Tx], None]]) -> Exception | None:
         """Do all, or nothing and return why."""
