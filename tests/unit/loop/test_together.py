@@ -100,6 +100,21 @@ def test_an_input_that_fails_among_others_takes_back_what_it_did_and_no_more(cor
     assert traces(core, step) == [["k", "l"]] * 5
 
 
+def test_of_many_events_and_inputs_those_that_fail_are_found_wherever_they_stand(
+    core: Core,
+) -> None:
+    bad = {1, 32, 33, 70, 100}
+    batch = [message(seq, "poison" if seq in bad else f"h{seq}") for seq in range(1, 101)]
+    hosts = ["bad" if seq in bad else f"i{seq}" for seq in range(1, 101)]
+    step = core.step(batch, [lambda tx, host=host: greet(tx, host) or host for host in hosts],
+                     now=NOW)  # fmt: skip
+    assert (step.dead, step.position.seq, count(core, "hello")) == (5, 100, 95)
+    failed = [isinstance(answer, BadInput) for answer in step.answers]
+    assert failed == [host == "bad" for host in hosts]
+    good = [host for host in hosts if host != "bad"]
+    assert [signal.value for signal in step.signals if signal.topic == "greeted"] == good
+
+
 def test_inputs_of_which_none_fails_are_answered_in_their_order(core: Core) -> None:
     step = core.step(
         inputs=[lambda tx: greet(tx, "k"), lambda _: 7, lambda tx: greet(tx, "l")], now=NOW
