@@ -133,10 +133,10 @@ class ChanceJudge(Facts):
         return verdict in (ChanceVerdict.DUE, ChanceVerdict.REPORTS_AWAITED)
 
 
-def on_synced(tx: Tx, host: Host) -> None:
+def on_synced(tx: Tx, host_id: str) -> None:
     """Its reports have arrived after a long blackout: it can be judged now."""
-    if _find(tx, host) is not None:
-        tx.schedule(NOT_SUCCEEDING, host.id, tx.now)
+    if kept.find_chances(tx, host_id) is not None:
+        tx.schedule(NOT_SUCCEEDING, host_id, tx.now)
 
 
 def _raise(tx: Tx, host: Host, found: Chances) -> None:

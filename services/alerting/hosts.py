@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from libs.common.events.agent import AgentHello, AgentOffline, AgentSynced, OfflineReason
@@ -142,19 +143,18 @@ class Hosts:
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
         """Idempotent by `session`: the host's reports have arrived, it can be judged (R6)."""
-        host = store.find_present(tx, event.host_id)
-        if host is None or host.session != event.session or host.synced_session == event.session:
-            return
-        gate = sessions.set_synced(tx, host.id, event.session)
-        if host.synced_gate < gate and not host.always_on:
-            tx.schedule(STALE, host.id, tx.now)
-            chances.on_synced(tx, host)
+        awaited = sessions.set_synced(tx, event.host_id, event.session)
+        if awaited is not None and awaited.is_behind and not awaited.always_on:
+            tx.schedule(STALE, event.host_id, tx.now)
+            chances.on_synced(tx, event.host_id)
 
 
 def _end_failures_of_gone_groups(tx: Tx, before: Host, after: Host) -> None:
     """No backup will ever succeed for a source group that was removed."""
+    if not after.may_have.alerts:
+        return
     gone = before.group_names.keys() - after.group_names.keys()
-    for alert in rows.list_open(tx, after.id) if gone and after.may_have.alerts else ():
+    for alert in rows.list_open(tx, after.id) if gone else ():
         if alert.dedup_key in gone:
             alerts.resolve(tx, alert, ResolveReason.GROUP_REMOVED)
 
@@ -176,7 +176,7 @@ def take_record(tx: Tx, record: HostRecord, before: Host | None) -> Host | None:
         stale_seconds=record.thresholds.stale_seconds,
         missed_seconds=record.thresholds.missed_seconds,
         has_schedule=any(schedule.enabled for schedule in record.schedules),
-        group_names={group.id: group.name for group in record.source_groups},
+        groups=json.dumps({group.id: group.name for group in record.source_groups}),
     )
     if before is None:
         store.save_host(tx, after)

@@ -100,10 +100,11 @@ class MissedJudge(Facts):
         schedule = next((one for one in _judged(tx, host) if one.id == schedule_id), None)
         if schedule is None:
             return
+        names = host.group_names
         verdicts = {
             group: self._judge(tx, host, schedule, group, expected.fire_at, window)
             for group in schedule.source_group_ids
-            if group in host.group_names
+            if group in names
         }
         if MissedVerdict.REPORTS_AWAITED in verdicts.values():
             tx.schedule(MISSED, key, policy.reports_awaited_until(get_gate(tx).watch, tx.now))
@@ -135,9 +136,10 @@ class MissedJudge(Facts):
 def _end_what_nobody_asks(
     tx: Tx, host: Host, judged: dict[str, Schedule], window: Threshold | None
 ) -> None:
+    names = host.group_names
     pairs = {
         _key(one.id, group) for one in judged.values() for group in one.source_group_ids
-        if group in host.group_names
+        if group in names
     }  # fmt: skip
     for alert in rows.list_open(tx, host.id):
         if alert.kind is MISSED and alert.dedup_key not in pairs:
@@ -174,9 +176,10 @@ def _judged(tx: Tx, host: Host) -> list[Schedule]:
     """Return the schedules that must lead to runs: of an always-on host, enabled, with groups."""
     if not host.always_on:
         return []
+    names = host.group_names
     return [
         one for one in kept.find_schedules(tx, host.id)
-        if one.enabled and any(group in host.group_names for group in one.source_group_ids)
+        if one.enabled and any(group in names for group in one.source_group_ids)
     ]  # fmt: skip
 
 

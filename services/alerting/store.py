@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from libs.common.clock import TICK, from_micros, to_micros
@@ -66,7 +67,7 @@ _PUT = (
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host as alerting knows it; fields as in the table."""
+    """A host as alerting knows it; fields as in the table. `groups`: `group_names` as JSON."""
 
     id: str
     name: str
@@ -76,7 +77,7 @@ class Host:
     offline_seconds: int | None = None
     stale_seconds: int | None = None
     has_schedule: bool = False
-    group_names: Mapping[str, str] = field(default_factory=dict)
+    groups: str = "{}"
     status: Status = Status.NEVER_SEEN
     session: str | None = None
     connection: int | None = None
@@ -91,6 +92,12 @@ class Host:
     missed_seconds: int | None = None
     synced_at: datetime | None = None
     may_have: MayHave = ANYTHING
+
+    @property
+    def group_names(self) -> Mapping[str, str]:
+        """The names of its source groups by their ids."""
+        names: dict[str, str] = json.loads(self.groups)
+        return names
 
     @property
     def is_away(self) -> bool:
@@ -139,9 +146,9 @@ def _host(row: tuple[Any, ...], may_have: MayHave = ANYTHING) -> Host:
     """Make a host of its columns: one by one, since every event does it."""
     return Host(
         row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], row[6], bool(row[7]),
-        json.loads(row[8]), Status(row[9]), row[10], row[11], row[12], _moment(row[13]),
+        row[8], Status(row[9]), row[10], row[11], row[12], _moment(row[13]),
         _moment(row[14]), None if row[15] is None else OfflineReason(row[15]), _moment(row[16]),
-        row[17], row[18], tuple(json.loads(row[19])), row[20], _moment(row[21]), may_have,
+        row[17], row[18], _tags(row[19]), row[20], _moment(row[21]), may_have,
     )  # fmt: skip
 
 
@@ -149,6 +156,12 @@ def read_host(row: tuple[Any, ...]) -> Host:
     """Return the host of a row that begins with `WITH_ALL`."""
     own = len(_COLUMNS)
     return _host(row, MayHave(*map(bool, row[own : own + len(MayHave._fields)])))
+
+
+@lru_cache(maxsize=1024)
+def _tags(text: str) -> tuple[str, ...]:
+    """Return tags that the table holds as JSON; many hosts have the same."""
+    return tuple(json.loads(text))
 
 
 def _moment(micros: int | None) -> datetime | None:
@@ -166,7 +179,7 @@ def save_host(tx: Tx, host: Host) -> None:
         (
             host.id, host.name, host.always_on, host.removed, host.record_version,
             host.offline_seconds, host.stale_seconds, host.has_schedule,
-            json.dumps(dict(host.group_names)), host.status, host.session, host.connection,
+            host.groups, host.status, host.session, host.connection,
             host.gateway, _micros(host.last_seen), _micros(host.offline_at), host.offline_reason,
             _micros(host.last_success_at), host.synced_session, host.synced_gate,
             json.dumps(host.tags), host.missed_seconds, _micros(host.synced_at),
@@ -182,7 +195,7 @@ def save_record(tx: Tx, host: Host) -> None:
         "WHERE host_id = ?",
         (
             host.name, host.always_on, host.record_version, host.offline_seconds,
-            host.stale_seconds, host.has_schedule, json.dumps(dict(host.group_names)),
+            host.stale_seconds, host.has_schedule, host.groups,
             json.dumps(host.tags), host.missed_seconds, host.id,
         ),
     )  # fmt: skip

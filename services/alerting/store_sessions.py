@@ -108,14 +108,29 @@ def set_offline(tx: Tx, host: Host) -> None:
     )  # fmt: skip
 
 
-def set_synced(tx: Tx, host_id: str, session: str) -> int:
-    """The reports of a session are here; return the gate that stands."""
-    ((gate,),) = tx.db.execute(
-        "UPDATE host SET synced_session = ?, synced_at = ?, "
-        "synced_gate = (SELECT gate FROM watch) WHERE host_id = ? RETURNING synced_gate",
-        (session, to_micros(tx.time), host_id),
-    ).fetchall()
-    return int(gate)
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Whose reports were awaited until now. `is_behind`: since a long blackout."""
+
+    always_on: bool
+    is_behind: bool
+
+
+def set_synced(tx: Tx, host_id: str, session: str) -> Awaited | None:
+    """The reports of the host's session are here; None: that is no news, or of another session."""
+    row = tx.db.execute(
+        "SELECT always_on, synced_gate, gate FROM host, watch WHERE host_id = ?1 AND session = ?2 "
+        "AND synced_session IS NOT ?2 AND NOT removed",
+        (host_id, session),
+    ).fetchone()
+    if row is None:
+        return None
+    always_on, before, gate = row
+    tx.db.execute(
+        "UPDATE host SET synced_session = ?, synced_at = ?, synced_gate = ? WHERE host_id = ?",
+        (session, to_micros(tx.time), gate, host_id),
+    )
+    return Awaited(bool(always_on), before < gate)
 
 
 # -- when hosts were online ------------------------------------------------------------------------

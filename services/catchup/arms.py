@@ -82,6 +82,12 @@ def find_arm(tx: Tx, host_id: str) -> Arm | None:
                repository)  # fmt: skip
 
 
+def find_due(tx: Tx, host_id: str) -> datetime | None:
+    """Return when the host's arm is to be looked at first; None: it has none."""
+    row = tx.db.execute("SELECT due_at FROM arm WHERE host_id = ?", (host_id,)).fetchone()
+    return None if row is None else from_micros(row[0])
+
+
 def begin_arm(tx: Tx, host_id: str, arm_id: str, *, armed_at: datetime, due_at: datetime) -> None:
     """Arm the host, which has no arm."""
     tx.db.execute(

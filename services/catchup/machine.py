@@ -58,6 +58,7 @@ from services.catchup.progress import (
     admit_soon,
     drop_arm,
     look_at,
+    look_at_arm,
 )
 from services.catchup.settings import CatchupSettings
 from services.catchup.store import Host
@@ -132,7 +133,7 @@ class CatchupMachine(Machine):
 
     def on_host(self, tx: Tx, event: HostFact) -> None:
         if store.save_record(tx, event.record):
-            look_at(tx, store.find_host(tx, event.host_id))
+            look_at_arm(tx, event.host_id)
 
     def on_host_removed(self, tx: Tx, event: HostRemoved) -> None:
         if not store.save_record(tx, event.record):
@@ -209,11 +210,8 @@ class CatchupMachine(Machine):
             self._arm(tx, host, session)
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
-        host = store.find_host(tx, event.host_id)
-        if host is None or host.session != event.session or not host.online or host.synced:
-            return
-        store.set_synced(tx, event.host_id)
-        look_at(tx, host)
+        if store.note_synced(tx, event.host_id, event.session):
+            look_at_arm(tx, event.host_id)
 
     def on_offline(self, tx: Tx, event: AgentOffline) -> None:
         """The session ended: its slot is free. An arm that settles is judged when it is due."""

@@ -37,9 +37,16 @@ def look_soon(tx: Tx, arm: Arm) -> None:
     tx.schedule(LOOK, arm.host_id, max(arm.due_at, tx.now))
 
 
-def look_at(tx: Tx, host: Host | None) -> None:
+def look_at_arm(tx: Tx, host_id: str) -> None:
     """`look_soon` at the host's arm, if it has one."""
-    if host is not None and host.arm_due_at is not None:
+    due_at = arms.find_due(tx, host_id)
+    if due_at is not None:
+        tx.schedule(LOOK, host_id, max(due_at, tx.now))
+
+
+def look_at(tx: Tx, host: Host) -> None:
+    """`look_at_arm`, for who has read the host."""
+    if host.arm_due_at is not None:
         tx.schedule(LOOK, host.id, max(host.arm_due_at, tx.now))
 
 

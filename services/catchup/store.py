@@ -115,6 +115,15 @@ def set_synced(tx: Tx, host_id: str) -> None:
     tx.db.execute("UPDATE host SET synced = 1 WHERE host_id = ?", (host_id,))
 
 
+def note_synced(tx: Tx, host_id: str, session: str) -> bool:
+    """The reports of the host's live session are here; say whether that is news."""
+    noted = tx.db.execute(
+        "UPDATE host SET synced = 1 WHERE host_id = ? AND session = ? AND online AND NOT synced",
+        (host_id, session),
+    )
+    return noted.rowcount > 0
+
+
 def end_session(tx: Tx, host_id: str) -> None:
     tx.db.execute("UPDATE host SET online = 0, synced = 0 WHERE host_id = ?", (host_id,))
 
