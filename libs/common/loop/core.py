@@ -83,7 +83,7 @@ class Core:
 
         `again`: the log we knew is gone. Owners put their buckets again, the others reload them.
         """
-        with self._tx(now) as tx:
+        with self._tx(now, contextlib.nullcontext()) as tx:  # Of a large fleet it takes seconds.
             self.machine.load(tx, buckets)
             if again:
                 self.machine.republish(tx)
@@ -130,7 +130,9 @@ class Core:
         if position is None:
             raise RuntimeError("start_at comes first")
         step = Step(position)
-        with self._tx(now, asked=bool(inputs) or deadlines) as tx:
+        asked = bool(inputs) or deadlines
+        rank = rank_of(asked=asked, agents_wait=self.machine.agents_wait)
+        with self._tx(now, TURNS.turn(rank)) as tx:
             step.sent_rows = self._unsent.standing_in(messages)
             sent_row = max(acknowledged_row, *step.sent_rows, 0)
             self._remove_sent(sent_row)
@@ -159,12 +161,11 @@ class Core:
         return step
 
     @contextlib.contextmanager
-    def _tx(self, now: datetime, *, asked: bool = False) -> Iterator[Tx]:
-        """One transaction; what it emits is committed with it. `asked`: not just to follow."""
+    def _tx(self, now: datetime, turn: contextlib.AbstractContextManager[None]) -> Iterator[Tx]:
+        """One transaction; what it emits is committed with it. The commit is outside of `turn`."""
         source, row = self.machine.source, self._last_row + 1
-        rank = rank_of(asked=asked, agents_wait=self.machine.agents_wait)
         self._position = None  # Until the commit nobody knows.
-        with faults_of(self.machine.name), transaction(self.db), TURNS.turn(rank):
+        with faults_of(self.machine.name), transaction(self.db), turn:
             tx = Tx(self.db, source=source, now=now, ids=self._ids, first_row=row)
             yield tx
             self._deadlines.write(tx.take_deadlines())
