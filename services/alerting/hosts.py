@@ -13,6 +13,7 @@ from libs.common.events.host import (
     HostThresholdsChanged,
 )
 from libs.common.loop.tx import Tx
+from libs.common.session_table import forget_oldest_sessions, remember_session
 from libs.common.sessions import HelloVerdict, assess_hello
 from libs.common.threshold_table import get_rules
 from services.alerting import alerts, chances, coverage, missed, outage, store, store_missed
@@ -93,12 +94,12 @@ class Hosts:
         host = caller.host
         if host.removed:
             return
-        known = not sessions.remember_session(tx, host.id, event.session)
+        known = not remember_session(tx.db, host.id, event.session)
         verdict = assess_hello(host.connection, event.connection, known=known)
         if verdict is HelloVerdict.KNOWN:
             return
         if caller.has_many_sessions:
-            sessions.forget_oldest_sessions(tx, host.id)
+            forget_oldest_sessions(tx.db, host.id)
         if verdict is HelloVerdict.NEWER:
             if not caller.is_gateway_heard:
                 self._watchers.on_heard(tx, event.gateway)

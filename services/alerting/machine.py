@@ -50,6 +50,7 @@ from libs.common.events.job import (
 )
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
+from libs.common.session_table import forget_oldest_sessions, remember_session
 from libs.common.threshold_table import get_rules
 from services.alerting import (
     alerts,
@@ -199,8 +200,8 @@ def _take_session(tx: Tx, value: Mapping[str, Any]) -> None:
             offline_reason=OfflineReason(reason) if reason and not is_online else None,
         ),
     )
-    if sessions.remember_session(tx, host.id, value["session"]):
-        sessions.forget_oldest_sessions(tx, host.id)
+    if remember_session(tx.db, host.id, value["session"]):
+        forget_oldest_sessions(tx.db, host.id)
     if is_online and host.status is not Status.ONLINE:
         sessions.begin_stretch(tx, host.id, since)
         chances.on_online(tx, host, tx.now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from libs.common import session_table
 from libs.common.clock import to_micros
 from libs.common.events.agent import AgentHello
 from libs.common.loop.tx import Tx
@@ -12,7 +13,6 @@ from services.alerting import store
 from services.alerting.policy import Status
 from services.alerting.store import Host
 
-KNOWN_SESSIONS_PER_HOST = 200
 KEEP_STRETCHES = timedelta(days=1)
 
 
@@ -36,9 +36,7 @@ _CALLER = (
     f"SELECT {store.WITH_ALL}, "  # noqa: S608  our own names
     "EXISTS (SELECT 1 FROM gateway WHERE gateway.gateway = :gateway AND state = 'listening' "
     "AND awaited_until IS NULL AND heard_at > :heard_after), "
-    "EXISTS (SELECT 1 FROM known_session WHERE known_session.host_id = host.host_id "
-    f"LIMIT 1 OFFSET {KNOWN_SESSIONS_PER_HOST - 1}) "
-    "FROM host WHERE host_id = :host"
+    f"{session_table.IS_FULL} FROM host WHERE host_id = :host"
 )
 
 
@@ -57,23 +55,6 @@ def find_caller(tx: Tx, event: AgentHello, heard_after: datetime) -> Caller:
     if row is None:
         return Caller(Host(event.host_id, event.host_id))
     return Caller(store.read_host(row), bool(row[-2]), bool(row[-1]))
-
-
-def remember_session(tx: Tx, host_id: str, session: str) -> bool:
-    """Remember a hello; say whether it is a new one."""
-    noted = tx.db.execute(
-        "INSERT OR IGNORE INTO known_session (host_id, session) VALUES (?, ?)", (host_id, session)
-    )
-    return noted.rowcount > 0
-
-
-def forget_oldest_sessions(tx: Tx, host_id: str) -> None:
-    """Forget the hellos beyond KNOWN_SESSIONS_PER_HOST."""
-    tx.db.execute(
-        "DELETE FROM known_session WHERE host_id = ?1 AND row_id <= (SELECT row_id FROM "
-        "known_session WHERE host_id = ?1 ORDER BY row_id DESC LIMIT 1 OFFSET ?2)",
-        (host_id, KNOWN_SESSIONS_PER_HOST),
-    )
 
 
 # -- who is there ----------------------------------------------------------------------------------

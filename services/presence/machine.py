@@ -35,6 +35,7 @@ from libs.common.events.host import (
 )
 from libs.common.loop.machine import Buckets, Machine, Verb
 from libs.common.loop.tx import Tx
+from libs.common.session_table import forget_oldest_sessions, remember_session
 from services.presence import policy, store
 from services.presence import store_timeline as timeline
 from services.presence.gateways import LOST, Gateways
@@ -140,8 +141,8 @@ class PresenceMachine(Machine):
         store.save_host(tx, host)
         timeline.begin_interval(tx, host, since, status, host.reason or "hello")
         if host.session:
-            store.remember_session(tx, host.id, host.session)
-            store.forget_oldest_sessions(tx, host.id)
+            remember_session(tx.db, host.id, host.session)
+            forget_oldest_sessions(tx.db, host.id)
         if status is Status.ONLINE:
             store.set_heard(tx, host.id, last_seen)
             self._sessions.put_later(tx, host.id)

@@ -11,6 +11,7 @@ from libs.common.clock import EPOCH, to_rfc3339
 from libs.common.events.agent import AgentHello, AgentOffline, AgentPower, OfflineReason
 from libs.common.events.presence import PresenceOffline, PresenceOnline
 from libs.common.loop.tx import Tx
+from libs.common.session_table import forget_oldest_sessions, remember_session
 from libs.common.sessions import HelloVerdict, assess_hello
 from services.presence import policy, store
 from services.presence import store_timeline as timeline
@@ -43,12 +44,12 @@ class Sessions:
         host = caller.host
         if host.removed:
             return
-        known = not store.remember_session(tx, host.id, event.session)
+        known = not remember_session(tx.db, host.id, event.session)
         verdict = assess_hello(host.connection, event.connection, known=known)
         if verdict is HelloVerdict.KNOWN:
             return
         if caller.has_many_sessions:
-            store.forget_oldest_sessions(tx, host.id)
+            forget_oldest_sessions(tx.db, host.id)
         if verdict is HelloVerdict.OLDER:
             tx.decide(
                 host.id, "hello_ignored", "a late hello of an older connection changes nothing",

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
+from libs.common import session_table
 from libs.common.clock import from_micros, to_micros
 from libs.common.events.host import HostRecord
 from libs.common.loop.tx import Tx
 from services.presence.policy import Status
-
-KNOWN_SESSIONS_PER_HOST = 200
 
 _COLUMNS = (
     "host_id, name, always_on, record_version, removed, status, since, last_seen, session, "
@@ -28,9 +27,7 @@ _FIND = f"SELECT {_TRUE} FROM host WHERE host_id = ?"  # noqa: S608
 _CALLER = (
     f"SELECT {_TRUE}, "  # noqa: S608
     "EXISTS (SELECT 1 FROM gateway WHERE gateway.gateway = ?2 AND state = 'listening'), "
-    "EXISTS (SELECT 1 FROM known_session WHERE known_session.host_id = host.host_id "
-    f"LIMIT 1 OFFSET {KNOWN_SESSIONS_PER_HOST - 1}) "
-    "FROM host WHERE host_id = ?1"
+    f"{session_table.IS_FULL} FROM host WHERE host_id = ?1"
 )
 
 
@@ -204,21 +201,4 @@ def move_heard(tx: Tx, host_ids: Iterable[str], at: datetime, step: timedelta) -
     tx.db.executemany(
         "UPDATE heard SET at = ?1 WHERE host_id = ?2 AND at <= ?3",
         [(to_micros(at), host_id, to_micros(at - step)) for host_id in host_ids],
-    )
-
-
-def remember_session(tx: Tx, host_id: str, session: str) -> bool:
-    """Remember a hello; say whether it is a new one."""
-    noted = tx.db.execute(
-        "INSERT OR IGNORE INTO known_session (host_id, session) VALUES (?, ?)", (host_id, session)
-    )
-    return noted.rowcount > 0
-
-
-def forget_oldest_sessions(tx: Tx, host_id: str) -> None:
-    """Forget the hellos beyond KNOWN_SESSIONS_PER_HOST."""
-    tx.db.execute(
-        "DELETE FROM known_session WHERE host_id = ?1 AND row_id <= (SELECT row_id FROM "
-        "known_session WHERE host_id = ?1 ORDER BY row_id DESC LIMIT 1 OFFSET ?2)",
-        (host_id, KNOWN_SESSIONS_PER_HOST),
     )

@@ -276,7 +276,7 @@ LIFE = (
         "alerting-remembers-hellos-for-ever",
         "R18",
         "services/alerting/hosts.py",
-        "            sessions.forget_oldest_sessions(tx, host.id)\n",
+        "            forget_oldest_sessions(tx.db, host.id)\n",
         "            pass\n",
         f"{OF_OFFLINE}::test_r3_so_many_hellos_are_remembered",
     ),

@@ -152,7 +152,7 @@ MUTANTS = (
         "presence-remembers-hellos-for-ever",
         "R18",
         SESSIONS,
-        "            store.forget_oldest_sessions(tx, host.id)\n",
+        "            forget_oldest_sessions(tx.db, host.id)\n",
         "            pass\n",
         f"{OF_MACHINE}::test_r3_so_many_hellos_are_remembered",
     ),
