@@ -1,13 +1,17 @@
 """What holds for all tests: how long properties are tried, what Ctrl-C does, that the many
-processes of tests compile the code once, as on a user's machine, and which files come first."""
+processes of tests compile the code once, as on a user's machine, which files come first, and that
+no test decides where the logs of the next go."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.effort import load_profile
 
@@ -31,3 +35,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(path: str) -> int:
     found = (place for place, folder in enumerate(LONG_FIRST) if path.startswith(folder + "/"))
     return next(found, len(LONG_FIRST))
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that runs within the test's process has all logs go where it wants them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if structlog.is_configured():
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
