@@ -66,7 +66,15 @@ class Asking:
         gate = self._world.truth.gate_since
         if gate is None or self._is_long_ago(gate, WAIT_FOR_REPORTS + self.slack):
             return True
+        if self._stays_in_sight(agent) and self._is_long_ago(
+            gate, 2 * self._world.pace.offline_after
+        ):
+            return True
         return agent.synced_at is not None and agent.synced_at > gate + self.slack
+
+    def _stays_in_sight(self, agent: Agent) -> bool:
+        """Whether it is connected and has nothing to report that is not acknowledged."""
+        return agent.link is not None and agent.link.welcomed and not agent.spool
 
     def _limit(self, record: HostRecord, field: str) -> timedelta | None:
         """R5, R6: the threshold in force: host > tag (the strictest) > mode; None: the fleet's."""

@@ -143,8 +143,9 @@ class Hosts:
         self._conditions.expect_silence(tx, host)
 
     def on_synced(self, tx: Tx, event: AgentSynced) -> None:
-        """Idempotent by `session`: the host's reports have arrived, it can be judged (R6)."""
-        awaited = sessions.set_synced(tx, event.host_id, event.session)
+        """The host's reports have arrived, it can be judged (R6). Idempotent by `session` and, of
+        one that outlived a blackout, by `since`."""
+        awaited = sessions.set_synced(tx, event)
         if awaited is not None and awaited.is_behind and not awaited.always_on:
             tx.schedule(STALE, event.host_id, tx.now)
             chances.on_synced(tx, event.host_id)

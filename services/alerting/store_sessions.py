@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from libs.common import session_table
 from libs.common.clock import to_micros
-from libs.common.events.agent import AgentHello
+from libs.common.events.agent import AgentHello, AgentSynced
 from libs.common.loop.tx import Tx
 from services.alerting import store
 from services.alerting.policy import Status
@@ -97,19 +97,23 @@ class Awaited:
     is_behind: bool
 
 
-def set_synced(tx: Tx, host_id: str, session: str) -> Awaited | None:
-    """The reports of the host's session are here; None: that is no news, or of another session."""
+def set_synced(tx: Tx, event: AgentSynced) -> Awaited | None:
+    """The reports of the host's session are here; None: that is no news, or of another session.
+
+    Of a session that is known to be here it is news if it was said after the last long blackout.
+    """
     row = tx.db.execute(
         "SELECT always_on, synced_gate, gate FROM host, watch WHERE host_id = ?1 AND session = ?2 "
-        "AND synced_session IS NOT ?2 AND NOT removed",
-        (host_id, session),
+        "AND (synced_session IS NOT ?2 OR synced_gate < gate AND ?3 >= gate_since) "
+        "AND NOT removed",
+        (event.host_id, event.session, None if event.since is None else to_micros(event.since)),
     ).fetchone()
     if row is None:
         return None
     always_on, before, gate = row
     tx.db.execute(
         "UPDATE host SET synced_session = ?, synced_at = ?, synced_gate = ? WHERE host_id = ?",
-        (session, to_micros(tx.time), gate, host_id),
+        (event.session, to_micros(tx.time), gate, event.host_id),
     )
     return Awaited(bool(always_on), before < gate)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -191,6 +192,8 @@ class Hub:
             connection = self._by_session.get(session)
             if connection is not None:
                 connection.flushed_at = heard.last_seen
+                if connection.pending:
+                    taken[session] = replace(heard, is_behind=True)
         return list(taken.values())
 
     def keep_unwritten(self, heard: Iterable[Heard]) -> None:

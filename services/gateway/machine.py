@@ -86,6 +86,7 @@ class GatewayMachine(Machine):
         """A new period of listening begins: nobody is older than it (R10)."""
         store.set_listening(tx.db, tx.now)
         store.forget_future(tx.db, tx.now)
+        store.doubt_synced(tx.db)
         tx.emit(GatewayListening(gateway=self.settings.gateway_id, since=tx.now))
         for session in store.list_live(tx.db):
             sessions.schedule_silence(tx, session.host_id, session.last_seen, tx.now, self.settings)

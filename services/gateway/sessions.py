@@ -181,11 +181,12 @@ def go_offline(tx: Tx, session: Session, event: AgentOffline) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A frame of this session came at `last_seen`."""
+    """A frame of this session came at `last_seen`. `is_behind`: one before it is not stored yet."""
 
     host_id: str
     session: str
     last_seen: datetime
+    is_behind: bool = False
 
 
 def take_heard(tx: Tx, heard: list[Heard], settings: GatewaySettings) -> None:
@@ -195,6 +196,9 @@ def take_heard(tx: Tx, heard: list[Heard], settings: GatewaySettings) -> None:
         last_seen = min(one.last_seen, tx.now)
         if store.touch(tx.db, one.host_id, one.session, last_seen):
             schedule_silence(tx, one.host_id, last_seen, since, settings)
+    in_order = [one.session for one in heard if not one.is_behind]
+    for host_id, session in store.confirm_synced(tx.db, in_order, since):
+        tx.emit(AgentSynced(host_id=host_id, session=session, since=since))
 
 
 def end_for_silence(tx: Tx, session: Session) -> None:

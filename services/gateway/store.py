@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,7 +104,7 @@ def read_session(row: tuple[Any, ...]) -> Session:
 
 def put_session(db: sqlite3.Connection, new: Session) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         (
             new.host_id, new.session, new.gateway, new.connection, new.live,
             to_micros(new.last_seen), new.log_seq, new.spool_id, new.sync_seq, new.synced,
@@ -139,6 +141,23 @@ def end_session(db: sqlite3.Connection, host_id: str) -> None:
 
 def set_synced(db: sqlite3.Connection, host_id: str) -> None:
     db.execute("UPDATE session SET synced = 1 WHERE host_id = ?", (host_id,))
+
+
+def doubt_synced(db: sqlite3.Connection) -> None:
+    """While we heard nobody, live sessions may have had more to report."""
+    db.execute("UPDATE session SET doubted = 1 WHERE live = 1 AND synced = 1")
+
+
+def confirm_synced(
+    db: sqlite3.Connection, sessions: Sequence[str], since: datetime
+) -> list[tuple[str, str]]:
+    """Doubt no more those of `sessions` that were heard after `since`: agents report in order.
+    Return them as (host_id, session)."""
+    return db.execute(
+        "UPDATE session SET doubted = 0 WHERE doubted AND live = 1 AND last_seen > ? "
+        "AND session IN (SELECT value FROM json_each(?)) RETURNING host_id, session",
+        (to_micros(since), json.dumps(sessions)),
+    ).fetchall()
 
 
 def set_config_version(db: sqlite3.Connection, host_id: str, version: int) -> None:

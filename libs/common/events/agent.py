@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from libs.common.events.base import Event, HostEvent
 from libs.common.protocol import RunStatus
@@ -51,10 +51,15 @@ class AgentHello(HostEvent):
 
 
 class AgentSynced(HostEvent):
-    """All reports that the agent had kept when it said hello are in the log. Once per session."""
+    """All reports that the agent had kept when it said hello are in the log. Once per session.
+
+    Once more of a session that outlived a time in which its gateway could store nothing: with
+    `since`, when that gateway began to listen anew.
+    """
 
     type: ClassVar[str] = "dormice.agent.synced.v1"
     session: str
+    since: AwareDatetime | None = Field(default=None, exclude_if=lambda since: since is None)
 
 
 class AgentOffline(HostEvent):

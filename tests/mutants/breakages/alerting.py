@@ -265,6 +265,14 @@ LIFE = (
         f"{OF_JOBS}::test_r9_a_failure_is_raised_and_a_success_ends_it",
     ),
     Mutant(
+        "alerting-who-outlived-a-blackout-is-awaited-for-a-day",
+        "R6",
+        "services/alerting/store_sessions.py",
+        " OR synced_gate < gate AND ?3 >= gate_since) ",
+        ") ",
+        f"{OF_STALE}::test_r6_a_session_that_outlived_the_blackout_says_so",
+    ),
+    Mutant(
         "alerting-success-leaves-staleness-open",
         "R9 R6",
         JOBS,

@@ -30,6 +30,24 @@ MUTANTS = (
         f"{OF_POLICY}::test_r3_when_silence_ends_a_session",
     ),
     Mutant(
+        "gateway-who-outlives-a-blackout-is-not-told-of",
+        "R6",
+        "services/gateway/machine.py",
+        "        store.doubt_synced(tx.db)\n",
+        "",
+        f"{OF_SESSIONS}::"
+        "test_r6_a_session_that_outlives_a_blackout_tells_that_its_reports_are_here",
+    ),
+    Mutant(
+        "gateway-reports-are-here-while-some-are-not-stored",
+        "R6",
+        SESSIONS,
+        "for one in heard if not one.is_behind]",
+        "for one in heard]",
+        f"{OF_SESSIONS}::"
+        "test_r6_a_session_that_outlives_a_blackout_tells_that_its_reports_are_here",
+    ),
+    Mutant(
         "gateway-frames-do-not-move-the-end",
         "R3",
         "services/gateway/store.py",

@@ -79,8 +79,8 @@ def rules(version: int = 1, **modes_and_tags: Any) -> HostThresholdsChanged:
     return HostThresholdsChanged(rules=ThresholdRules(version=version, tags=limits, modes=modes))
 
 
-def synced(host_id: str = "h1", session: str = "s1") -> AgentSynced:
-    return AgentSynced(host_id=host_id, session=session)
+def synced(host_id: str = "h1", session: str = "s1", since: datetime | None = None) -> AgentSynced:
+    return AgentSynced(host_id=host_id, session=session, since=since)
 
 
 def lost(

@@ -239,6 +239,19 @@ def test_r6_only_its_present_sessions_reports_count_and_once() -> None:
     assert open_kinds(rig) == ["stale_schedule"]
 
 
+def test_r6_a_session_that_outlived_the_blackout_says_so() -> None:
+    rig = sleeping_laptop()
+    rig.advance(HOUR)
+    rig.publish(hello(session="s2", connection=2), synced(session="s2"))
+    again = START + STALE_AFTER - HOUR
+    blackout(rig, 2 * HOUR, again)
+    advance_to(rig, START + STALE_AFTER)
+    rig.redeliver([synced(session="s2", since=again - TICK)])  # After an earlier one.
+    assert raised(rig) == []
+    rig.publish(synced(session="s2", since=again))
+    assert open_kinds(rig) == ["stale_schedule"]
+
+
 def test_r6_its_reports_hold_a_backup() -> None:
     rig = sleeping_laptop()
     blackout(rig, 2 * HOUR, START + STALE_AFTER - HOUR)

@@ -202,6 +202,25 @@ def test_r10_a_pulse_after_a_stall_notices_it_too(gw: GatewayRig) -> None:
     assert gw.rig.last(GatewayListening).since == gw.now
 
 
+def test_r6_a_session_that_outlives_a_blackout_tells_that_its_reports_are_here(
+    gw: GatewayRig,
+) -> None:
+    """Once, and when it was heard after it, with nothing of before still to be stored."""
+    gw.hello()
+    gw.hello("s2", host_id="host-2", spool={"id": "a-spool", "last_seq": 7})  # Has more to report.
+    gw.rig.input("gateway", gw.machine.on_connected)
+    since, both = gw.now, [("s1", HOST), ("s2", "host-2")]
+    gw.pulse(*(Heard(host, session, since) for session, host in both))  # Of before.
+    gw.advance(5)
+    gw.pulse(Heard(HOST, "s1", gw.now, is_behind=True))
+    assert [told.since for told in gw.rig.of(AgentSynced)] == [None]
+    for _ in range(2):
+        gw.advance(5)
+        gw.pulse(*(Heard(host, session, gw.now) for session, host in both))
+    told = gw.rig.of(AgentSynced)[1:]
+    assert [(one.host_id, one.session, one.since) for one in told] == [(HOST, "s1", since)]
+
+
 def test_r3_a_clock_set_back_neither_keeps_nor_ends_anybody(gw: GatewayRig) -> None:
     """Times from before it lie ahead; who beats stays, and who is gone goes 90 s later."""
     gw.hello("s1", 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from collections import deque
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,15 @@ from libs.common import health, listener
 from libs.common.errors import SettingsError
 from libs.common.listener import Listener
 from libs.common.metrics import Metrics
+from libs.common.protocol import Power
 from services.gateway.beats import split_hosts
+from services.gateway.connections import Connection, Hub
 from services.gateway.pacer import Pacer
+from services.gateway.reports import Received
 from services.gateway.settings import GatewaySettings
 from services.gateway.tokens import bearer_token
+
+NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 
 
 class Ready:
@@ -60,6 +66,22 @@ def test_how_often_agents_beat(interval: str, after: str, asked: int) -> None:
 def test_r18_last_seen_is_written_every_ten_seconds_or_sooner() -> None:
     assert GatewaySettings.load().pulse_interval == timedelta(seconds=10)
     assert GatewaySettings.load(offline_after="3s").pulse_interval == timedelta(seconds=0.5)
+
+
+async def _send(_: dict[str, Any]) -> None:
+    pass
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_r6_who_has_a_report_that_waits_to_be_stored_is_behind(waits: bool) -> None:
+    hub, connection = Hub(), Connection(_send, None, "")
+    hub.claim(connection, "host-1", "s1")
+    hub.note_frame(connection, NOW)
+    if waits:
+        frame = Power(on_battery=True, percent=40)
+        connection.pending = deque([Received(frame, NOW, timedelta())])
+    (heard,) = hub.take_unwritten()
+    assert heard.is_behind is waits
 
 
 @pytest.mark.parametrize("listen", ["", "8481", "host", "host:", "host:x", "host:70000", ":\u0663"])
