@@ -95,7 +95,6 @@ BENCHES = (
          Figure("accepted", "10,000 alerts at once: in the log, a second", "/s", more=True,
                 peer="their_accepted", peer_name="/s taken by Alertmanager")),
         burst.measure,
-        repetitions=1,
     ),
     Bench(
         "silent",
