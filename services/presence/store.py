@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter
 
 from libs.common import session_table
-from libs.common.clock import from_micros, to_micros
+from libs.common.clock import micros_or_none, moment_or_none, to_micros
 from libs.common.events.host import HostRecord
 from libs.common.loop.tx import Tx
 from services.presence.policy import Status
@@ -106,17 +106,9 @@ def _host(row: tuple[object, ...]) -> Host:
     for place in (2, 4, 13, 15):
         values[place] = None if values[place] is None else bool(values[place])
     for place in (6, 7, 17):
-        values[place] = _moment(values[place])  # type: ignore[arg-type]
+        values[place] = moment_or_none(values[place])  # type: ignore[arg-type]
     values[5] = Status(values[5])  # type: ignore[arg-type]
     return Host(*values)  # type: ignore[arg-type]
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
 
 
 _SAVE = (
@@ -132,7 +124,8 @@ def save_host(tx: Tx, host: Host) -> None:
         _SAVE,
         (
             host.id, host.name, host.always_on, host.record_version, host.removed, host.status,
-            _micros(host.since), _micros(host.last_seen), host.session, host.connection,
+            micros_or_none(host.since), micros_or_none(host.last_seen), host.session,
+            host.connection,
             host.gateway, host.reason, host.clock_offset_seconds, host.on_battery,
             host.battery_percent, host.metered, host.version,
         ),

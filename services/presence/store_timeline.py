@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from libs.common.clock import from_micros, to_micros
+from libs.common.clock import from_micros, micros_or_none, moment_or_none, to_micros
 from libs.common.loop.tx import Tx
 from services.presence.policy import Gap, Gateway, GatewayState, Interval
 from services.presence.store import Host
@@ -63,8 +63,11 @@ def count_flaps(tx: Tx, host_id: str, since: datetime) -> int:
 # -- gateways and what nobody observed -----------------------------------------------------------
 
 
+_GATEWAY = "SELECT gateway, since, state, heard_at, ended_at FROM gateway"
+
+
 def find_gateway(tx: Tx, name: str) -> Gateway | None:
-    row = tx.db.execute("SELECT * FROM gateway WHERE gateway = ?", (name,)).fetchone()
+    row = tx.db.execute(f"{_GATEWAY} WHERE gateway = ?", (name,)).fetchone()
     return _gateway(row) if row else None
 
 
@@ -75,22 +78,23 @@ def _gateway(row: tuple[str, int, str, int, int | None]) -> Gateway:
         from_micros(since),
         GatewayState(state),
         from_micros(heard_at),
-        from_micros(ended_at) if ended_at else None,
+        moment_or_none(ended_at),
     )
 
 
 def save_gateway(tx: Tx, gateway: Gateway) -> None:
     tx.db.execute(
-        "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO gateway (gateway, since, state, heard_at, ended_at) "
+        "VALUES (?, ?, ?, ?, ?)",
         (
             gateway.name, to_micros(gateway.since), gateway.state, to_micros(gateway.heard_at),
-            to_micros(gateway.ended_at) if gateway.ended_at else None,
+            micros_or_none(gateway.ended_at),
         ),
     )  # fmt: skip
 
 
 def list_gateways(tx: Tx) -> list[Gateway]:
-    return [_gateway(row) for row in tx.db.execute("SELECT * FROM gateway ORDER BY gateway")]
+    return [_gateway(row) for row in tx.db.execute(f"{_GATEWAY} ORDER BY gateway")]
 
 
 def save_period(tx: Tx, gateway: Gateway) -> None:

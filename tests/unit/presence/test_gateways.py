@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from libs.common.clock import TICK
 from libs.common.events.agent import AgentOffline, GatewayLost, OfflineReason
+from libs.common.events.host import Dead
 from libs.common.events.presence import PresenceOffline
+from libs.common.store.migrate import migrate
 from libs.common.testing.rig import START
 from tests.unit.presence.kit import (
     HOUR,
@@ -158,3 +160,16 @@ def test_r3_a_gateway_first_heard_of_by_a_hello_can_be_lost_too() -> None:
     beat_for(rig, LOST_AFTER)
     assert [lost.gateway for lost in rig.of(GatewayLost)] == ["gw-9"]
     assert session_of(rig)["reason"] == "gateway_lost"
+
+
+def test_a_file_of_the_build_whose_second_migration_was_another_one() -> None:
+    rig = online(presence())
+    rig.db.executescript(
+        "DROP TABLE gateway_period; ALTER TABLE gateway ADD COLUMN listened_until INTEGER;"
+        "DELETE FROM migration WHERE list = 'services.presence' AND number = 3"
+    )
+    migrate(rig.db, "services.presence")
+    rig.advance(MINUTE)
+    rig.publish(listening(rig.now))
+    assert not rig.of(Dead)
+    assert rig.db.execute("SELECT count(*) FROM gateway_period").fetchone() == (1,)
