@@ -115,7 +115,7 @@ class Phases:
                 raise Unavailable("the server is still busy with the last storm")
             await asyncio.sleep(1)
             now = await self.place.positions()
-            rests = now == last and len(set(now)) == 1
+            rests = now == last and len(set(now)) <= 1
             still, last = (still + 1 if rests else 0), now
         self.tell(f"  the log rests after {monotonic_seconds() - started:.0f} s more")
 

@@ -55,6 +55,16 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
+def micros_or_none(moment: datetime | None) -> int | None:
+    """`to_micros` of what may be unknown: a column that may be NULL."""
+    return None if moment is None else to_micros(moment)
+
+
+def moment_or_none(micros: int | None) -> datetime | None:
+    """`from_micros` of a column that may be NULL."""
+    return None if micros is None else from_micros(micros)
+
+
 @lru_cache(maxsize=16)
 def to_rfc3339(moment: datetime) -> str:
     """`2026-11-23T02:00:00.000001Z`, always UTC. What a pass emits bears one moment."""

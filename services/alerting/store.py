@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from libs.common.clock import TICK, from_micros, to_micros
+from libs.common.clock import TICK, micros_or_none, moment_or_none, to_micros
 from libs.common.events.agent import OfflineReason
 from libs.common.events.host import (
     HostRecord,
@@ -146,9 +146,10 @@ def _host(row: tuple[Any, ...], may_have: MayHave = ANYTHING) -> Host:
     """Make a host of its columns: one by one, since every event does it."""
     return Host(
         row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], row[6], bool(row[7]),
-        row[8], Status(row[9]), row[10], row[11], row[12], _moment(row[13]),
-        _moment(row[14]), None if row[15] is None else OfflineReason(row[15]), _moment(row[16]),
-        row[17], row[18], _tags(row[19]), row[20], _moment(row[21]), may_have,
+        row[8], Status(row[9]), row[10], row[11], row[12], moment_or_none(row[13]),
+        moment_or_none(row[14]), None if row[15] is None else OfflineReason(row[15]),
+        moment_or_none(row[16]),
+        row[17], row[18], _tags(row[19]), row[20], moment_or_none(row[21]), may_have,
     )  # fmt: skip
 
 
@@ -164,14 +165,6 @@ def _tags(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
-
-
 def save_host(tx: Tx, host: Host) -> None:
     """Insert or replace the host's row."""
     tx.db.execute(
@@ -180,9 +173,10 @@ def save_host(tx: Tx, host: Host) -> None:
             host.id, host.name, host.always_on, host.removed, host.record_version,
             host.offline_seconds, host.stale_seconds, host.has_schedule,
             host.groups, host.status, host.session, host.connection,
-            host.gateway, _micros(host.last_seen), _micros(host.offline_at), host.offline_reason,
-            _micros(host.last_success_at), host.synced_session, host.synced_gate,
-            json.dumps(host.tags), host.missed_seconds, _micros(host.synced_at),
+            host.gateway, micros_or_none(host.last_seen), micros_or_none(host.offline_at),
+            host.offline_reason,
+            micros_or_none(host.last_success_at), host.synced_session, host.synced_gate,
+            json.dumps(host.tags), host.missed_seconds, micros_or_none(host.synced_at),
         ),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from libs.common.clock import from_micros, to_micros
+from libs.common.clock import from_micros, micros_or_none, moment_or_none, to_micros
 from libs.common.events.host import ThresholdRules, read_rules
 from libs.common.loop.tx import Tx
 from services.alerting.policy import Watch
@@ -41,20 +41,13 @@ class Gate:
     number: int
 
 
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
-
-
 def find_gateway(tx: Tx, name: str) -> Gateway | None:
     row = tx.db.execute("SELECT * FROM gateway WHERE gateway = ?", (name,)).fetchone()
     if row is None:
         return None
     return Gateway(
-        row[0], from_micros(row[1]), GatewayState(row[2]), from_micros(row[3]), _moment(row[4]),
+        row[0], from_micros(row[1]), GatewayState(row[2]), from_micros(row[3]),
+        moment_or_none(row[4]),
         row[5] is not None,
     )  # fmt: skip
 
@@ -65,7 +58,7 @@ def save_gateway(tx: Tx, gateway: Gateway) -> None:
         "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?, NULL)",
         (
             gateway.name, to_micros(gateway.since), gateway.state, to_micros(gateway.heard_at),
-            _micros(gateway.lost_at),
+            micros_or_none(gateway.lost_at),
         ),
     )  # fmt: skip
 
@@ -83,7 +76,7 @@ def find_others_since(tx: Tx, name: str) -> datetime | None:
     (since,) = tx.db.execute(
         "SELECT min(since) FROM gateway WHERE state = 'listening' AND gateway != ?", (name,)
     ).fetchone()
-    return _moment(since)
+    return moment_or_none(since)
 
 
 def await_gateways(tx: Tx, until: datetime) -> None:
@@ -115,14 +108,16 @@ def forget_gateways(tx: Tx) -> None:
 def get_listened_until(tx: Tx) -> datetime | None:
     """Return until when somebody is known to have listened, as of the last loss of the log."""
     (until,) = tx.db.execute("SELECT listened_until FROM watch").fetchone()
-    return _moment(until)
+    return moment_or_none(until)
 
 
 def get_gate(tx: Tx) -> Gate:
     start, dark_from, number, gate_since = tx.db.execute(
         "SELECT period_start, dark_from, gate, gate_since FROM watch"
     ).fetchone()
-    return Gate(Watch(_moment(start), _moment(dark_from), _moment(gate_since)), number)
+    return Gate(
+        Watch(moment_or_none(start), moment_or_none(dark_from), moment_or_none(gate_since)), number
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +138,10 @@ def get_scene(tx: Tx, gateway: str | None) -> Scene:
         "FROM watch",
         (gateway,),
     ).fetchone()
-    gate = Gate(Watch(_moment(start), _moment(dark_from), _moment(gate_since)), number)
-    return Scene(gate, _moment(lost_at), read_rules(rules or "{}"))
+    gate = Gate(
+        Watch(moment_or_none(start), moment_or_none(dark_from), moment_or_none(gate_since)), number
+    )
+    return Scene(gate, moment_or_none(lost_at), read_rules(rules or "{}"))
 
 
 def begin_period(tx: Tx, at: datetime, *, long_blackout: bool) -> None:
@@ -169,6 +166,6 @@ def _save(tx: Tx, gate: Gate) -> None:
     watch = gate.watch
     tx.db.execute(
         "UPDATE watch SET period_start = ?, dark_from = ?, gate = ?, gate_since = ?",
-        (_micros(watch.period_start), _micros(watch.dark_from), gate.number,
-         _micros(watch.gate_since)),
+        (micros_or_none(watch.period_start), micros_or_none(watch.dark_from), gate.number,
+         micros_or_none(watch.gate_since)),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from libs.common.clock import from_micros, to_micros
+from libs.common.clock import from_micros, moment_or_none, to_micros
 from libs.common.events.agent import AgentHello
 from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
@@ -62,7 +62,7 @@ def find_host(tx: Tx, host_id: str) -> Host | None:
     power = Power(_flag(row[8]), row[9], _flag(row[10]))
     return Host(
         row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], bool(row[6]), bool(row[7]),
-        power, _moment(row[11]), _moment(row[12]), bool(row[13]),
+        power, moment_or_none(row[11]), moment_or_none(row[12]), bool(row[13]),
     )  # fmt: skip
 
 
@@ -70,10 +70,6 @@ def find_present(tx: Tx, host_id: str) -> Host | None:
     """Return the host unless it is unknown or removed."""
     host = find_host(tx, host_id)
     return None if host is None or host.removed else host
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
 
 
 def _flag(value: int | None) -> bool | None:

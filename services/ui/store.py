@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from libs.common.clock import from_micros, to_micros
+from libs.common.clock import from_micros, micros_or_none, to_micros
 from libs.common.events.host import HostRecord, read_record
 from libs.common.loop.tx import Tx
 from services.ui import policy
@@ -156,9 +156,9 @@ def _work_out(tx: Tx, host_id: str) -> None:
     derived: dict[str, Any] = {
         "display": policy.display_of(host["status"], always_on=record.always_on).value,
         "has_schedule": int(policy.has_schedule(record)),
-        "next_fire_at": _micros(policy.host_next_fire(record, tx.now)),
-        "overdue_at": _micros(policy.host_overdue_from(record, last)),
-        "last_backup_at": _micros(max(last.values(), default=None)),
+        "next_fire_at": micros_or_none(policy.host_next_fire(record, tx.now)),
+        "overdue_at": micros_or_none(policy.host_overdue_from(record, last)),
+        "last_backup_at": micros_or_none(max(last.values(), default=None)),
         "open_alerts": open_alerts,
         "failing": failing,
         "attention": int(policy.needs_attention(open_alerts, failing)),
@@ -221,7 +221,3 @@ def _jobs(tx: Tx, host_id: str) -> tuple[str | None, int]:
     return next(current, None), sum(
         pending == 1 for _, status, pending in found if status == "requested"
     )
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else to_micros(at)
