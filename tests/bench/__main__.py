@@ -20,7 +20,7 @@ from rich.console import Console
 from libs.common.clock import monotonic_seconds
 from libs.common.logging import configure
 from tests.bench.benches import BENCHES
-from tests.bench.figure import Bench, Measured
+from tests.bench.figure import REPETITIONS, Bench, Measured
 from tests.bench.noise import Noise
 from tests.bench.report import print_table, write_json, write_page
 
@@ -49,12 +49,16 @@ async def main(names: list[str]) -> int:
 
 async def _measure(bench: Bench, noise: Noise, console: Console) -> list[Measured]:
     started, runs, probes = monotonic_seconds(), [], [noise.probe()]
-    for _ in range(bench.repetitions):
+    for _ in range(REPETITIONS):
         runs.append(await _in_folder(bench))
         probes.append(noise.probe())
     calm = noise.is_calm(*probes)
     took = monotonic_seconds() - started
     console.print(f"{bench.name}: {took:.0f} s{'' if calm else ', the machine is noisy'}")
+    measured = [figure for figure in bench.figures if figure.key in runs[0]]
+    for figure in bench.figures:
+        if figure.key not in runs[0]:
+            console.print(f"not measured without {figure.needs}: {figure.what}")
     return [
         Measured(
             figure,
@@ -62,7 +66,7 @@ async def _measure(bench: Bench, noise: Noise, console: Console) -> list[Measure
             [run[figure.peer] for run in runs if figure.peer],
             calm,
         )
-        for figure in bench.figures
+        for figure in measured
     ]
 
 

@@ -1,6 +1,7 @@
-"""Heartbeats that the whole system answers in a second, beside a bare WebSocket echo server.
+"""Heartbeats that the whole system answers in a second, beside a bare WebSocket echo server, and
+beside healthchecks' pings where there is one (`healthchecks.py`).
 
-Agents send the next one as soon as the last is answered, from this process; both servers are
+Agents send the next one as soon as the last is answered, from this process; all servers are
 processes of their own.
 """
 
@@ -16,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.uri import parse_uri
 
 from cli.bench.line import Line
+from tests.bench import healthchecks
 from tests.bench.system import up
 
 AGENTS = 100
@@ -58,13 +60,16 @@ class Beater:
 
 
 async def measure(folder: Path) -> dict[str, float]:
-    """Return answers a second of both, and ours as a share of the bare server's."""
-    async with up(folder) as running:
+    """Return answers a second of ours and of the others, and ours ÷ healthchecks'."""
+    async with up(folder / "ours") as running:
         uri = running.gateway.replace("http", "ws", 1) + "/agent/v1"
         agents = [await running.enrol(f"h{number}", always_on=True) for number in range(AGENTS)]
         ours = await _rate([Beater(uri, agent.token, greets=True) for agent in agents])
-    bare = await _bare()
-    return {"ours": ours, "bare": bare, "ratio": ours / bare}
+    found = {"ours": ours, "bare": await _bare()}
+    if (code := healthchecks.source()) is not None:
+        found["pings"] = await healthchecks.pings(code, folder, SECONDS)
+        found["ratio"] = ours / found["pings"]
+    return found
 
 
 async def _bare() -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from tests.bench import (
+    away,
     beats,
     boot,
     burst,
     bus,
     deadlines,
     fleet,
+    killed,
     loop,
     quiet,
     simulated,
@@ -18,8 +20,6 @@ from tests.bench import (
 from tests.bench.figure import Bench, Figure
 
 SERIAL = "serial sum of its raw limits /s"
-NO_HEALTHCHECKS = "healthchecks: not measured"
-NO_ALERTMANAGER = "Alertmanager: not measured"
 
 BENCHES = (
     Bench(
@@ -99,24 +99,24 @@ BENCHES = (
     Bench(
         "silent",
         (Figure("messages", "200 hosts silent at once: messages per channel", "", 2, 1,
-                peer_name="healthchecks sends 200"),),
+                peer_name="healthchecks: 200, not measured"),),
         telling.silent,
     ),
     Bench(
         "away",
         (Figure("seconds", "receiver away 15 s, 200 alerts: delivered after its return", "s",
-                60, 10),
+                60, 10, peer="their_seconds", peer_name="s Alertmanager"),
          Figure("tries", "receiver away 15 s: tries of one alert", "", 5, 3,
-                peer_name=NO_ALERTMANAGER)),
-        telling.away,
+                peer="their_tries", peer_name="Alertmanager")),
+        away.measure,
     ),
     Bench(
         "killed",
-        (Figure("lost", "kill -9 amid 7,500 alerts: lost", "", 0, peer_name=NO_ALERTMANAGER),
+        (Figure("lost", "kill -9 amid 7,500 alerts: lost", "", 0,
+                peer="their_lost", peer_name="Alertmanager"),
          Figure("again", "kill -9 amid 7,500 alerts: told again under another id", "", 0,
-                peer_name=NO_ALERTMANAGER)),
-        telling.killed,
-        repetitions=1,
+                peer="their_again", peer_name="Alertmanager")),
+        killed.measure,
     ),
     Bench(
         "simulator",
@@ -128,8 +128,9 @@ BENCHES = (
         "beats",
         (Figure("ours", "heartbeats answered a second", "/s", more=True,
                 peer="bare", peer_name="/s bare WebSocket echo"),
-         Figure("ratio", "heartbeats ÷ bare WebSocket echo server", "", more=True,
-                peer_name=NO_HEALTHCHECKS)),
+         Figure("ratio", "heartbeats answered a second ÷ healthchecks' pings", "", 10, 100,
+                more=True, peer="pings", peer_name="/s healthchecks' pings",
+                needs="DORMICE_BENCH_HEALTHCHECKS")),
         beats.measure,
     ),
     Bench(
@@ -142,6 +143,5 @@ BENCHES = (
          Figure("offline", "10,000 agents: wrongly offline, or dropped", "", 0),
          Figure("alerts", "10,000 agents: alerts", "", 0)),
         fleet.measure,
-        repetitions=1,
     ),
 )  # fmt: skip

@@ -7,28 +7,23 @@ cores. Alertmanager's begin at its API; it keeps nothing on disk before it tells
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psutil
 
-from libs.common.clock import SystemClock, monotonic_seconds
-from libs.common.events.alert import Alert, AlertRaised
+from libs.common.clock import monotonic_seconds
+from libs.common.events.alert import AlertRaised
 from libs.common.testing.nats import NatsServer
-from services.notify.kinds.alertmanager import alert_of
-from services.notify.message import alert_view
+from tests.bench.peer import AT_ONCE, Peer, make_alerts
 from tests.bench.sink import Sink
 from tests.integration.notify.alertmanager import alertmanager
 from tests.integration.notify.running import Outside, start_process
-from tests.unit.notify.world import make_alert
 
 COUNT = 10_000
-AT_ONCE = 500
 PATIENCE_SECONDS = 180.0
 MEGABYTE = 1e6
 
@@ -57,12 +52,6 @@ async def measure(folder: Path) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _alerts() -> list[Alert]:
-    now = SystemClock().now()
-    return [make_alert(f"a{n:05}", f"h{n:05}", raised_at=now, last_seen_at=now)
-            for n in range(COUNT)]  # fmt: skip
-
-
 # -- ours: in the log of a real bus, told by a process of its own ----------------------------------
 
 
@@ -73,7 +62,7 @@ async def _ours(folder: Path) -> tuple[Told, float]:
         try:
             await outside.add_channel("ops", sink.url)
             found = psutil.Process(process.pid)
-            before, events = _cpu(found), [AlertRaised(alert=alert) for alert in _alerts()]
+            before, events = _cpu(found), [AlertRaised(alert=alert) for alert in make_alerts(COUNT)]
             started = monotonic_seconds()
             publishing = asyncio.create_task(_publish(outside, events))
             took = await _until_all(sink, started)
@@ -112,22 +101,10 @@ async def _publish(outside: Outside, events: list[AlertRaised]) -> float:
 
 async def _theirs(folder: Path) -> tuple[Told, float]:
     """Return what it told, and how many alerts a second it took."""
-    async with (
-        Sink() as sink,
-        alertmanager(folder, sink.url) as peer,
-        httpx.AsyncClient(timeout=60) as client,
-    ):
-        found = psutil.Process(peer.process.pid)
-        before, now = _cpu(found), SystemClock().now()
-        bodies = [alert_of(alert_view(alert, "http://x"), {}, now) for alert in _alerts()]
-        started = monotonic_seconds()
-        for start in range(0, COUNT, AT_ONCE):
-            sent = json.dumps(bodies[start : start + AT_ONCE])
-            answer = await client.post(
-                f"{peer.url}/api/v2/alerts", content=sent,
-                headers={"Content-Type": "application/json"},
-            )  # fmt: skip
-            answer.raise_for_status()
+    async with Sink() as sink, alertmanager(folder, sink.url) as peer:
+        found, given = psutil.Process(peer.process.pid), Peer(make_alerts(COUNT))
+        before, started = _cpu(found), monotonic_seconds()
+        await given.post(peer)
         accepted = COUNT / (monotonic_seconds() - started)
         took = await _until_all(sink, started)
         return await _told(sink, took, found, before), accepted

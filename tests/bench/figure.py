@@ -17,7 +17,8 @@ Measure = Callable[[Path], Awaitable[dict[str, float]]]
 @dataclass(frozen=True)
 class Figure:
     """`reach` is the limit, which `more` is better than or not (None: there is none); `peer` the
-    key of what stands beside it for comparison, `peer_name` what that is."""
+    key of what stands beside it for comparison, `peer_name` what that is; `needs` the variable
+    without which it is not measured."""
 
     key: str
     what: str
@@ -27,16 +28,16 @@ class Figure:
     more: bool = False
     peer: str = ""
     peer_name: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Figures that are measured together, `repetitions` times."""
+    """Figures that are measured together. One whose key is in no run cannot be measured here."""
 
     name: str
     figures: tuple[Figure, ...]
     measure: Measure
-    repetitions: int = REPETITIONS
 
 
 @dataclass

@@ -20,6 +20,8 @@ from libs.common.testing.fake_agent import FakeAgent
 SETTLE = timedelta(seconds=1)
 IDLE_HOSTS = 10
 LAPTOPS = 120
+LOCAL = {"DORMICE_ALLOW_TARGETS": "127.0.0.0/8"}
+"""Lets it tell a receiver on this machine."""
 
 
 class Running:

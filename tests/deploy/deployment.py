@@ -20,7 +20,7 @@ import httpx
 from testcontainers.compose import DockerCompose
 
 from libs.common.clock import monotonic_seconds
-from tests.deploy.ports import free_ports
+from libs.common.testing.ports import free_ports
 
 T = TypeVar("T")
 

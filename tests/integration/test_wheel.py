@@ -7,7 +7,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from libs.common.protocol import (
     SourceGroupConfig,
 )
 from libs.common.testing.agent_gateway import ScriptedGateway
+from libs.common.testing.ports import free_ports
 from tests.integration.agent.test_lifecycle import desk
 
 ROOT = Path(__file__).parents[2]
@@ -173,7 +173,7 @@ def test_the_server_imports_its_own_packages_whatever_the_folder_holds(
 @pytest.fixture
 def running(server: Path, namesakes: Path) -> Iterator[str]:
     """`dormice up --with-this-machine` beside the namesakes; its URL once everything is ready."""
-    web, agents, bus = _free_ports(3)
+    web, agents, bus = free_ports(3)
     environment = {
         **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         "DORMICE_DATA": str(namesakes / "state"),
@@ -205,16 +205,6 @@ def test_the_server_runs_with_pages_and_a_local_agent(running: str, namesakes: P
             assert web.get(f"/static/{name}").status_code == 200
         hosts = web.get("/api/v1/hosts", headers={"Authorization": f"Bearer {token}"}).json()
         assert len(hosts["items"]) == 1
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def _wait_for_line(log: Path, wanted: str, process: subprocess.Popen[bytes]) -> None:

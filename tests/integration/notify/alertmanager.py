@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from libs.common.testing.ports import free_ports
 
 PROGRAM = "prometheus-alertmanager"
 START_SECONDS = 20.0
@@ -42,7 +43,7 @@ async def alertmanager(
         "receivers": [{"name": "all", "webhook_configs": [{"url": receiver}]}],
     }  # fmt: skip
     file = _written(folder, json.dumps(configuration))  # JSON is YAML.
-    port = _free_port()
+    (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         PROGRAM, f"--config.file={file}", f"--storage.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
@@ -73,10 +74,3 @@ def _written(folder: Path, text: str) -> Path:
     file = folder / "alertmanager.yml"
     file.write_text(text)
     return file
-
-
-def _free_port() -> int:
-    with socket.socket() as link:
-        link.bind(("127.0.0.1", 0))
-        port: int = link.getsockname()[1]
-        return port

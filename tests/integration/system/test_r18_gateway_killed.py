@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
@@ -26,6 +25,7 @@ from libs.common.security import hash_token
 from libs.common.testing.agent_line import NoSuchFrame
 from libs.common.testing.fake_agent import FakeAgent
 from libs.common.testing.nats import NatsServer
+from libs.common.testing.ports import free_ports
 from tests.integration.system.burst import BASE, host_id, record
 from tests.integration.system.victim import Victim, differences
 
@@ -45,12 +45,6 @@ IGNORED = {
     "session": {"session", "connection", "last_seen", "log_seq"},  # The same.
     "spool": {"last_report_at", "used_at"},
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def know_hosts(nats: NatsServer) -> None:
@@ -129,7 +123,7 @@ async def read_log(nats: NatsServer) -> list[Event]:
 
 
 async def run(folder: Path, random: Random | None) -> tuple[Any, list[Event]]:
-    nats, port = NatsServer(folder / "bus"), free_port()
+    nats, (port,) = NatsServer(folder / "bus"), free_ports(1)
     nats.start()
     listen = {"DORMICE_GATEWAY_LISTEN": f"127.0.0.1:{port}"}
     victim = Victim("gateway", nats, folder, **listen)

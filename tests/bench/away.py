@@ -1,0 +1,69 @@
+"""200 alerts for a receiver that answers 503 for 15 s: how soon all are told then, in how many
+tries; and Alertmanager's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from libs.common.clock import monotonic_seconds
+from libs.common.testing.webhook_receiver import Answer, Received, WebhookReceiver
+from tests.bench.hosts import PATIENCE_SECONDS, add_channel, connected, fail
+from tests.bench.peer import Peer, make_alerts
+from tests.bench.system import LOCAL, up
+from tests.integration.notify.alertmanager import alertmanager
+
+ALERTS, AGENTS, AWAY_SECONDS = 200, 20, 15.0
+
+AlertOf = Callable[[Received], str]
+"""Says which alert a message tells of."""
+
+
+async def measure(folder: Path) -> dict[str, float]:
+    """Seconds from the receiver's return to the last alert, and tries of the one tried most."""
+    seconds, tries = await _ours(folder / "ours")
+    their_seconds, their_tries = await _theirs(folder / "theirs")
+    return {"seconds": seconds, "tries": tries,
+            "their_seconds": their_seconds, "their_tries": their_tries}  # fmt: skip
+
+
+async def _ours(folder: Path) -> tuple[float, int]:
+    async with WebhookReceiver() as receiver, up(folder, **LOCAL) as running:
+        await add_channel(running, receiver)
+        receiver.default = Answer(503)
+        agents = await connected(running, AGENTS)
+        await asyncio.gather(*(fail(agent, ALERTS // AGENTS) for agent in agents))
+        found = await _return_of(receiver, _our_alert)
+        for agent in agents:
+            await agent.abort()
+        return found
+
+
+async def _theirs(folder: Path) -> tuple[float, int]:
+    async with WebhookReceiver() as receiver, alertmanager(folder, receiver.url) as peer:
+        receiver.default = Answer(503)
+        await Peer(make_alerts(ALERTS)).post(peer)
+        return await _return_of(receiver, _their_alert)
+
+
+async def _return_of(receiver: WebhookReceiver, alert_of: AlertOf) -> tuple[float, int]:
+    """Be away from the first message on; return seconds to the last alert, and most tries."""
+    await receiver.wait_for(1, PATIENCE_SECONDS)
+    await asyncio.sleep(AWAY_SECONDS)
+    receiver.default, back = Answer(), monotonic_seconds()
+    refused = len(receiver.received)
+    await receiver.wait_until(
+        lambda all_: len({alert_of(one) for one in all_[refused:]}) >= ALERTS, PATIENCE_SECONDS
+    )
+    took = monotonic_seconds() - back
+    return took, max(Counter(alert_of(one) for one in receiver.received).values())
+
+
+def _our_alert(message: Received) -> str:
+    return str(message.json["alerts"][0]["id"])
+
+
+def _their_alert(message: Received) -> str:
+    return str(message.json["alerts"][0]["labels"]["alert_id"])

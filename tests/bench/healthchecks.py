@@ -1,0 +1,136 @@
+"""A real healthchecks, asked as fast as it answers: pings a second.
+
+It is no package, so nobody has it by accident: DORMICE_BENCH_HEALTHCHECKS names a folder with its
+source and, in `.venv`, what its `requirements.txt` lists and uWSGI. It runs as its own Docker image
+runs it: uWSGI with four processes, SQLite. What pings, is a cron job's `curl`: a connection each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+from libs.common.testing.ports import free_ports
+
+VARIABLE = "DORMICE_BENCH_HEALTHCHECKS"
+CHECKS, AT_ONCE = 100, 50
+START_SECONDS = 30.0
+PROCESSES = 4
+MAKE_CHECKS = f"""
+from django.contrib.auth.models import User
+from hc.accounts.models import Project
+from hc.api.models import Check
+owner = User.objects.create(username="bench", email="bench@example.org")
+project = Project.objects.create(owner=owner)
+for _ in range({CHECKS}):
+    print(Check.objects.create(project=project).code)
+"""
+
+
+def source() -> Path | None:
+    """Return the folder that has it, None where nobody named one."""
+    named = os.environ.get(VARIABLE)
+    return Path(named).absolute() if named else None
+
+
+async def pings(code: Path, folder: Path, seconds: float) -> float:
+    """Return how many pings a second it answers, on an empty database in `folder`."""
+    own = {"DEBUG": "False", "SECRET_KEY": "bench", "ALLOWED_HOSTS": "*"}
+    environment = {**os.environ, **own, "DB_NAME": str(folder / "hc.sqlite")}
+    await _manage(code, environment, "migrate", "-v0")
+    checks = (await _manage(code, environment, "shell", "-v0", told=MAKE_CHECKS)).split()
+    assert len(checks) == CHECKS, checks
+    async with _served(code, environment) as port:
+        pingers = [Pinger(port, checks[place::AT_ONCE]) for place in range(AT_ONCE)]
+        for pinger in pingers:
+            await pinger.start()
+        while not all(pinger.answered for pinger in pingers):
+            await asyncio.sleep(0.01)
+        before = sum(pinger.answered for pinger in pingers)
+        await asyncio.sleep(seconds)
+        rate = (sum(pinger.answered for pinger in pingers) - before) / seconds
+        for pinger in pingers:
+            pinger.stop()
+        return rate
+
+
+async def _manage(code: Path, environment: dict[str, str], *words: str, told: str = "") -> str:
+    """Run one of its management commands. Raises: RuntimeError."""
+    process = await asyncio.create_subprocess_exec(
+        code / ".venv/bin/python3", "manage.py", *words,
+        cwd=code, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    out, error = await process.communicate(told.encode())
+    if process.returncode:
+        raise RuntimeError(f"healthchecks' {words[0]} failed: {error.decode()[-500:]}")
+    return out.decode()
+
+
+@asynccontextmanager
+async def _served(code: Path, environment: dict[str, str]) -> AsyncIterator[int]:
+    """Serve it on loopback, and yield the port."""
+    (port,) = free_ports(1)
+    process = await asyncio.create_subprocess_exec(
+        code / ".venv/bin/uwsgi", "--master", "--die-on-term", "--thunder-lock",
+        "--disable-logging", "--enable-threads", "--processes", str(PROCESSES),
+        "--http-socket", f"127.0.0.1:{port}", "--home", code / ".venv",
+        "--module", "hc.wsgi:application",
+        cwd=code, env=environment, stdout=DEVNULL, stderr=DEVNULL,
+    )  # fmt: skip
+    try:
+        await _until_open(port, process)
+        yield port
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _until_open(port: int, process: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:
+                assert process.returncode is None, "uWSGI ended at once"
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
+class Pinger(asyncio.Protocol):
+    """Pings one check after the other, the next once the last was answered."""
+
+    def __init__(self, port: int, checks: Sequence[str]) -> None:
+        self._port, self._checks = port, checks
+        self.answered = 0
+        self._stopped = False
+        self._heard = b""
+
+    async def start(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._heard = b""
+        check = self._checks[self.answered % len(self._checks)]
+        request = f"GET /ping/{check} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        cast(asyncio.Transport, transport).write(request.encode())
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if self._stopped:
+            return
+        assert self._heard.startswith(b"HTTP/1.1 200"), self._heard[:200]
+        self.answered += 1
+        self._again = asyncio.ensure_future(self.start())
