@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import uvicorn
@@ -24,6 +24,7 @@ ACCEPTS_AT_ONCE = 64
 leave every other socket of the process without an answer for seconds."""
 BIND_WAIT_SECONDS = 5.0
 STOP_SECONDS = 2
+_CUT = b'{"type":"urn:dormice:problem:unavailable","title":"Service Unavailable","status":503}'
 
 
 class _Server(uvicorn.Server):
@@ -41,6 +42,36 @@ class _Server(uvicorn.Server):
         await self.leave.wait()
 
 
+class _Answering:
+    """The application, whose requests are answered when the end of the process cuts them off: who
+    asked may try again, and nobody reads of an error that was none."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+        serve = self._answer if scope["type"] == "http" else self._app
+        served: Coroutine[Any, Any, None] = serve(scope, receive, send)
+        return served
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        begun = False
+
+        async def note(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except asyncio.CancelledError:
+            if begun:
+                return  # uvicorn closes the connection amid the answer.
+            headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"1")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": _CUT})
+
+
 class Listener:
     """Serves an ASGI application on `host:port` or `[::1]:port`; port 0 picks a free one."""
 
@@ -51,7 +82,8 @@ class Listener:
         """`setting` is the variable that errors name; `options` go to `uvicorn.Config`."""
         self._listen, self._setting = listen, setting
         self._config = uvicorn.Config(
-            app, ws=ws, http=http, loop="none", lifespan="off", log_config=None, access_log=False,
+            _Answering(app), interface="asgi3", ws=ws, http=http, loop="none", lifespan="off",
+            log_config=None, access_log=False,
             backlog=ACCEPTS_AT_ONCE, server_header=False, date_header=False, proxy_headers=False,
             timeout_graceful_shutdown=STOP_SECONDS, log_level="warning", **options,
         )  # fmt: skip

@@ -71,7 +71,7 @@ class Gateway:
             _Front(AgentEndpoint(parts), pages),
             settings.gateway_listen, setting="DORMICE_GATEWAY_LISTEN",
             http=Door, ws=AgentSocket, ws_max_size=MAX_FRAME_BYTES, ws_ping_interval=None,
-            ws_per_message_deflate=False, interface="asgi3",
+            ws_per_message_deflate=False,
         )  # fmt: skip
         self.listening = asyncio.Event()
         self._connect_signals()
