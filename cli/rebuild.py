@@ -20,7 +20,7 @@ from libs.common.errors import BadInput, NotFound, Unavailable
 from libs.common.loop.machine import Machine
 from libs.common.loop.rebuild import rebuild
 
-REPLAYED = frozenset({"presence", "alerting"})
+REPLAYED = frozenset({"presence", "alerting", "catchup"})
 """Their own events say all that they ever decided, so that their history comes back, too."""
 
 REBUILT = ("presence", "alerting", "catchup", "jobs")

@@ -74,7 +74,7 @@ class Asking:
 
     def _stays_in_sight(self, agent: Agent) -> bool:
         """Whether it is connected and has nothing to report that is not acknowledged."""
-        return agent.link is not None and agent.link.welcomed and not agent.spool
+        return agent.link is not None and agent.link.greeted and not agent.spool
 
     def _limit(self, record: HostRecord, field: str) -> timedelta | None:
         """R5, R6: the threshold in force: host > tag (the strictest) > mode; None: the fleet's."""

@@ -119,7 +119,7 @@ class Oracle(Asking):
         if agent.greeted_at is None:
             return "never_seen"
         link = agent.link
-        if link is not None and link.welcomed:
+        if link is not None and link.greeted:
             return "online" if self._is_long_ago(agent.greeted_at, self.slack) else None
         if agent.link is not None or agent.left_at is None:
             return None

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """One connection. `heard_at` is the server's time of the last frame other than a heartbeat;
-    `hears_until` that of the very last one, once the link is cut."""
+    """One connection. `greeted`: its agent has the welcome. `heard_at` is the server's time of the
+    last frame other than a heartbeat; `hears_until` that of the very last one, once it is cut."""
 
     agent: Sleeper
     gateway: str
     session: str
     welcomed: bool = False
+    greeted: bool = False
     open: bool = True
     heard_at: datetime | None = None
     hears_until: datetime | None = None
@@ -99,7 +100,7 @@ class Shell:
     def _greeted(self, link: Link, answer: Any) -> None:
         if isinstance(answer, Accepted) and link.open:
             link.welcomed = True
-            self._deliver(link, lambda: link.agent.on_welcome())
+            self._deliver(link, lambda: link.agent.on_welcome(link))
             if answer.behind:
                 self.send_config(link)
         elif isinstance(answer, Refused):
@@ -184,7 +185,9 @@ class Shell:
         )
 
     def cut(self, link: Link) -> None:
-        """The network ends a link: the gateway learns nothing of it."""
+        """The network ends a link; the gateway learns nothing of it. A beat had just named it."""
+        for node in self.world.nodes.values():
+            self.beat_to(node)
         link.open = False
         link.hears_until = self.last_frame(link)
 

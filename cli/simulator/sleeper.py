@@ -229,7 +229,8 @@ class Sleeper(ABC):
         self._later(self.world.random.uniform(0, self.waits) + 0.05, self._dial)
         self.waits = min(self.waits * 2, 60)
 
-    def on_welcome(self) -> None:
+    def on_welcome(self, link: Link) -> None:
+        link.greeted = True
         self.waits = 1.0
         self.greeted_at = self.world.now
         self.sessions.append(Session(self.world.now))

@@ -211,7 +211,7 @@ class Truth:
         running, synced, now = agent.running, agent.synced_at, self.world.now
         if agent is asked or running is None or running.kind not in EXCLUSIVE:
             return False
-        if agent.link is None or not agent.link.welcomed or synced is None:
+        if agent.link is None or not agent.link.greeted or synced is None:
             return False
         long_there = synced < now - self.world.pace.offline_after
         return long_there and running.began < now - timedelta(seconds=30)

@@ -157,10 +157,19 @@ def next_pair(tx: Tx, host_id: str) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
-def set_pair(tx: Tx, host_id: str, pair: Pair | Run, state: PairState) -> None:
+def find_pair(tx: Tx, host_id: str, schedule_id: str, group_id: str) -> PairState | None:
+    """Return what became of a pair of the host's list; None if it is not in it."""
+    row = tx.db.execute(
+        "SELECT state FROM pair WHERE host_id = ? AND schedule_id = ? AND source_group_id = ?",
+        (host_id, schedule_id, group_id),
+    ).fetchone()
+    return PairState(row[0]) if row else None
+
+
+def set_pair(tx: Tx, host_id: str, schedule_id: str, group_id: str, state: PairState) -> None:
     tx.db.execute(
         "UPDATE pair SET state = ? WHERE host_id = ? AND schedule_id = ? AND source_group_id = ?",
-        (state, host_id, pair.schedule_id, pair.source_group_id),
+        (state, host_id, schedule_id, group_id),
     )
 
 

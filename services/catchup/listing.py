@@ -14,11 +14,11 @@ from services.catchup.policy import Pair
 from services.catchup.policy_fit import Habit, order_by_fit
 from services.catchup.store import Host
 
-NOTHING_TO_RUN: Mapping[SkipReason, tuple[str, str]] = {
-    SkipReason.NOTHING_OVERDUE: ("nothing is overdue", "R14"),
-    SkipReason.NO_REPOSITORY: ("the host has no repository", "R13"),
+NOTHING_TO_RUN: Mapping[SkipReason, str] = {
+    SkipReason.NOTHING_OVERDUE: "nothing is overdue",
+    SkipReason.NO_REPOSITORY: "the host has no repository",
 }
-"""Why a list cannot be made: in words, and the rule."""
+"""Why a list cannot be made."""
 
 
 def make_list(tx: Tx, arm: Arm, host: Host, settle: timedelta) -> SkipReason | None:

@@ -22,7 +22,13 @@ from libs.common.events.agent import (
     AgentSynced,
     OfflineReason,
 )
-from libs.common.events.catchup import CatchupArmed, SkipReason
+from libs.common.events.catchup import (
+    CatchupArmed,
+    CatchupFinished,
+    CatchupRequested,
+    CatchupSkipped,
+    SkipReason,
+)
 from libs.common.events.host import (
     Actor,
     HostChanged,
@@ -47,16 +53,15 @@ from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
 from libs.common.threshold_table import keep_newer
 from services.catchup import arms, habits, outcomes, store
+from services.catchup.decided import LOOK, Redo, drop_arm
 from services.catchup.policy import ArmVerdict
 from services.catchup.policy_conditions import Power
 from services.catchup.policy_queue import Place, estimate_wait
 from services.catchup.progress import (
     ADMIT,
     FLEET,
-    LOOK,
     Progress,
     admit_soon,
-    drop_arm,
     look_at,
     look_at_arm,
 )
@@ -81,11 +86,12 @@ class CatchupMachine(Machine):
     name = "catchup"
     package = "services.catchup"
     buckets = ("hosts", "thresholds", "backups", "sessions")
+    knows_own = True
 
     def __init__(self, settings: CatchupSettings) -> None:
         super().__init__()
         self._settings = settings
-        progress, ends = Progress(settings), outcomes.Ends(settings)
+        progress, ends, redo = Progress(settings), outcomes.Ends(settings), Redo(settings)
         self.handlers = {
             HostEnrolled: self.on_host,
             HostChanged: self.on_host,
@@ -102,6 +108,9 @@ class CatchupMachine(Machine):
             JobFinished: ends.on_job_finished,
             JobInterrupted: ends.on_job_given_up,
             JobAbandoned: ends.on_job_given_up,
+            CatchupRequested: redo.on_requested,
+            CatchupSkipped: redo.on_skipped,
+            CatchupFinished: redo.on_finished,
         }
         self.deadlines = {
             LOOK: progress.on_look,
@@ -140,7 +149,7 @@ class CatchupMachine(Machine):
             return
         arm = arms.find_arm(tx, event.host_id)
         if arm is not None:
-            drop_arm(tx, arm, SkipReason.REMOVED, "no catch-up: the host was removed", rule="R12")
+            drop_arm(tx, arm, SkipReason.REMOVED, "no catch-up: the host was removed")
         arms.delete_run(tx, event.host_id)
         store.end_session(tx, event.host_id)
         store.forget_host(tx, event.host_id)
@@ -176,11 +185,11 @@ class CatchupMachine(Machine):
         if host.always_on:
             if earlier is not None:
                 drop_arm(tx, earlier, SkipReason.ALWAYS_ON,
-                         "no catch-up: the host is always on by now", rule="R12")  # fmt: skip
+                         "no catch-up: the host is always on by now")  # fmt: skip
             return
         if earlier is not None:
             drop_arm(tx, earlier, SkipReason.REARMED,
-                     "the host said hello again: the catch-up starts anew", rule="R11")  # fmt: skip
+                     "the host said hello again: the catch-up starts anew")  # fmt: skip
         due_at = tx.time + self._settings.catchup_settle
         arms.begin_arm(tx, host_id, session, armed_at=tx.time, due_at=due_at)
         tx.schedule(LOOK, host_id, due_at)

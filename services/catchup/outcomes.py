@@ -142,7 +142,7 @@ def _leave(tx: Tx, run: Run, state: PairState) -> Arm | None:
     admit_soon(tx)
     arm = arms.find_arm(tx, run.host_id)
     if arm is not None and arm.arm_id == run.arm_id:
-        arms.set_pair(tx, run.host_id, run, state)
+        arms.set_pair(tx, run.host_id, run.schedule_id, run.source_group_id, state)
     return arm
 
 

@@ -9,25 +9,19 @@ from __future__ import annotations
 from datetime import datetime
 
 from libs.common import cron
-from libs.common.events.catchup import (
-    CatchupFinished,
-    CatchupRequested,
-    CatchupSkipped,
-    SkipReason,
-)
+from libs.common.events.catchup import CatchupRequested, CatchupSkipped, SkipReason
 from libs.common.loop.tx import Tx
-from libs.common.runs import run_id
 from libs.common.threshold_table import get_rules
 from libs.common.thresholds import Subject, stale_after
 from services.catchup import arms, policy, store
 from services.catchup import policy_conditions as conditions
-from services.catchup.arms import Arm, ArmState, PairState, Run
+from services.catchup.arms import Arm, ArmState
+from services.catchup.decided import LOOK, drop_arm, finish_arm, request_run, skip_pair
 from services.catchup.listing import NOTHING_TO_RUN, make_list
 from services.catchup.policy import ArmVerdict, Pair, PairVerdict, Situation
 from services.catchup.settings import CatchupSettings
 from services.catchup.store import Host
 
-LOOK = "look"
 ADMIT = "slots"  # Deadlines of one moment run by kind: all have looked before anyone gets a slot.
 FLEET = "fleet"
 
@@ -54,14 +48,6 @@ def admit_soon(tx: Tx) -> None:
     tx.schedule(ADMIT, FLEET, tx.now)
 
 
-def drop_arm(tx: Tx, arm: Arm, reason: SkipReason, text: str, *, rule: str) -> None:
-    """End the arm without a (further) run."""
-    tx.emit(CatchupSkipped(host_id=arm.host_id, arm_id=arm.arm_id, reason=reason, detail=text))
-    tx.decide(arm.host_id, f"catchup_{reason}", text, rule=rule, arm_id=arm.arm_id)
-    tx.unschedule(LOOK, arm.host_id)
-    arms.delete_arm(tx, arm.host_id, has_list=arm.listed)
-
-
 class Progress:
     """The deadline handlers."""
 
@@ -77,7 +63,7 @@ class Progress:
         if verdict is ArmVerdict.SETTLING:
             look_soon(tx, arm)
         elif verdict in policy.DROPS:
-            drop_arm(tx, arm, policy.DROPS[verdict], f"no catch-up: {verdict.value}", rule="R12")
+            drop_arm(tx, arm, policy.DROPS[verdict], f"no catch-up: {verdict.value}")
         elif verdict in policy.WAITS:
             _wait(tx, arm, verdict)
         elif verdict is ArmVerdict.REPOSITORY_UNREACHABLE and arm.retry_at is not None:
@@ -90,12 +76,11 @@ class Progress:
         if not arm.listed:
             nothing = make_list(tx, arm, host, self._settings.catchup_settle)
             if nothing is not None:
-                text, rule = NOTHING_TO_RUN[nothing]
-                drop_arm(tx, arm, nothing, f"no catch-up: {text}", rule=rule)
+                drop_arm(tx, arm, nothing, f"no catch-up: {NOTHING_TO_RUN[nothing]}")
                 return
         following = arms.next_pair(tx, arm.host_id)
         if following is None:
-            _finish(tx, arm)
+            finish_arm(tx, arm)
             return
         last_success = store.successes(tx, arm.host_id).get(following[1])
         deferral = self._find_deferral(tx, host, last_success)
@@ -147,7 +132,7 @@ class Progress:
                 return
             if _take(tx, arm, host, Pair(*following, last_success)):
                 return
-        _finish(tx, arm)
+        finish_arm(tx, arm)
 
 
 def _zone_of(host: Host) -> str:
@@ -202,35 +187,16 @@ def _take(tx: Tx, arm: Arm, host: Host, pair: Pair) -> bool:
     if fire is None:
         _skip(tx, arm, host, pair, verdict)
         return False
-    tx.emit(
-        CatchupRequested(
-            host_id=arm.host_id,
-            arm_id=arm.arm_id,
-            schedule_id=pair.schedule_id,
-            source_group_id=pair.source_group_id,
-            fire_time=fire.time,
-            missed=fire.missed,
-            put_off=arm.put_off,
-        )
-    )
-    run = run_id(arm.host_id, pair.schedule_id, pair.source_group_id, fire.time)
-    repository = host.record.repository_id
-    arms.save_run(tx, Run(arm.host_id, arm.arm_id, run, pair.schedule_id, pair.source_group_id,
-                          repository, accepted=False))  # fmt: skip
-    arms.set_pair(tx, arm.host_id, pair, PairState.REQUESTED)
-    arms.set_state(tx, arm.host_id, ArmState.RUNNING)
-    store.set_deferred(tx, arm.host_id, None)
-    since = "never backed up" if pair.last_success is None else _fires(fire.missed)
-    tx.decide(
-        arm.host_id,
-        "catchup_requested",
-        f"{_name(host, pair)}: 1 run for {since}",
-        rule="R14",
+    event = CatchupRequested(
+        host_id=arm.host_id,
         arm_id=arm.arm_id,
-        run_id=run,
+        schedule_id=pair.schedule_id,
+        source_group_id=pair.source_group_id,
         fire_time=fire.time,
-        last_success=pair.last_success,
+        missed=fire.missed,
+        put_off=arm.put_off,
     )
+    request_run(tx, host, event)
     return True
 
 
@@ -240,35 +206,12 @@ def _skip(tx: Tx, arm: Arm, host: Host, pair: Pair, verdict: PairVerdict) -> Non
     detail = ""
     if verdict is PairVerdict.COVERED_BY:
         detail = f"job {store.success_job(tx, arm.host_id, pair.source_group_id)}"
-    tx.emit(
-        CatchupSkipped(
-            host_id=arm.host_id,
-            arm_id=arm.arm_id,
-            reason=reason,
-            schedule_id=pair.schedule_id,
-            source_group_id=pair.source_group_id,
-            detail=detail,
-        )
+    event = CatchupSkipped(
+        host_id=arm.host_id,
+        arm_id=arm.arm_id,
+        reason=reason,
+        schedule_id=pair.schedule_id,
+        source_group_id=pair.source_group_id,
+        detail=detail,
     )
-    arms.set_pair(tx, arm.host_id, pair, PairState.SKIPPED)
-    words = f"{reason.value.replace('_', ' ')} {detail}".strip()
-    tx.decide(arm.host_id, "catchup_pair_skipped", f"{_name(host, pair)}: no run, {words}",
-              rule="R13", arm_id=arm.arm_id, schedule_id=pair.schedule_id)  # fmt: skip
-
-
-def _finish(tx: Tx, arm: Arm) -> None:
-    succeeded = arms.count_pairs(tx, arm.host_id, PairState.SUCCEEDED)
-    runs = succeeded + arms.count_pairs(tx, arm.host_id, PairState.ENDED)
-    tx.emit(CatchupFinished(host_id=arm.host_id, arm_id=arm.arm_id, runs=runs, succeeded=succeeded))
-    tx.decide(arm.host_id, "catchup_finished", f"catch-up done: {succeeded} of {runs} succeeded",
-              rule="R13", arm_id=arm.arm_id)  # fmt: skip
-    arms.delete_arm(tx, arm.host_id)
-
-
-def _fires(missed: int) -> str:
-    return "1 missed fire" if missed == 1 else f"{missed} missed fires"
-
-
-def _name(host: Host, pair: Pair) -> str:
-    group = policy.find_group(host.record, pair.source_group_id)
-    return group.name if group else pair.source_group_id
+    skip_pair(tx, host, event)

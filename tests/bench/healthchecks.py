@@ -49,13 +49,16 @@ async def pings(code: Path, folder: Path, seconds: float) -> float:
         pingers = [Pinger(port, checks[place::AT_ONCE]) for place in range(AT_ONCE)]
         for pinger in pingers:
             await pinger.start()
-        while not all(pinger.answered for pinger in pingers):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(START_SECONDS):
+            while not all(pinger.answered for pinger in pingers):
+                await asyncio.sleep(0.01)
         before = sum(pinger.answered for pinger in pingers)
         await asyncio.sleep(seconds)
         rate = (sum(pinger.answered for pinger in pingers) - before) / seconds
         for pinger in pingers:
             pinger.stop()
+        refused = [pinger.refused for pinger in pingers if pinger.refused]
+        assert not refused, refused[0]
         return rate
 
 
@@ -105,11 +108,12 @@ async def _until_open(port: int, process: asyncio.subprocess.Process) -> None:
 
 
 class Pinger(asyncio.Protocol):
-    """Pings one check after the other, the next once the last was answered."""
+    """Pings one check after the other, each once the last was answered, until one is refused."""
 
     def __init__(self, port: int, checks: Sequence[str]) -> None:
         self._port, self._checks = port, checks
         self.answered = 0
+        self.refused = b""
         self._stopped = False
         self._heard = b""
 
@@ -131,6 +135,8 @@ class Pinger(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         if self._stopped:
             return
-        assert self._heard.startswith(b"HTTP/1.1 200"), self._heard[:200]
+        if not self._heard.startswith(b"HTTP/1.1 200"):
+            self.refused = self._heard[:200] or b"closed without an answer"
+            return
         self.answered += 1
         self._again = asyncio.ensure_future(self.start())

@@ -1,4 +1,5 @@
-"""R18, R19: alerting's file, lost after days of trouble, is made anew from the log as it was."""
+"""R18, R19: the files of alerting and catchup, lost after days of trouble, are made anew from the
+log as they were."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from cli.simulator.node import Node
 from cli.simulator.play import Plan, prepare
 from cli.simulator.trouble import KINDS
+from cli.simulator.world import World
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import VirtualClock
 from libs.common.loop.rebuild import rebuild
@@ -17,29 +20,65 @@ from libs.common.store.database import open_connection
 LOSING = {"wipe", "rewind", "expire", "set_clock"}
 KINDS_KEPT = tuple(kind.__name__ for kind in KINDS if kind.__name__ not in LOSING)
 PLAN = Plan(hosts=3, days=5, troubles_per_day=12, only=KINDS_KEPT)
-TABLES = {
+ALERTING = {
     "alerts": "SELECT alert_id, host_id, kind, json_remove(body, '$.last_seen_at') FROM alert",
     "silences": "SELECT * FROM silence",
     "mutes": "SELECT * FROM mute",
     "hosts": "SELECT host_id, name, always_on, removed, status, session, last_success_at FROM host",
 }
 
+CATCHUP = {
+    "arms": "SELECT host_id, arm_id, armed_at, due_at, listed, put_off FROM arm",
+    "pairs": "SELECT * FROM pair",
+    "runs": "SELECT * FROM run",
+    "hosts": "SELECT host_id, session, online, synced, usual_stay FROM host",
+    "successes": "SELECT * FROM success",
+    "usual runs": "SELECT * FROM usual_group_run",
+    "jobs": "SELECT job_id, host_id, state FROM job",
+    "decisions": "SELECT host_id, what, text, rule FROM decision WHERE what != 'catchup_waits'",
+}
+STEP_SECONDS, STEPS = 11, 8000
 
-def rows_of(db: Any) -> dict[str, list[Any]]:
-    return {name: sorted(db.execute(query), key=str) for name, query in TABLES.items()}
+
+def rows_of(db: Any, tables: dict[str, str]) -> dict[str, list[Any]]:
+    return {name: sorted(db.execute(query), key=str) for name, query in tables.items()}
 
 
-@pytest.mark.parametrize("seed", [7, 9, 12, 15])
+async def rebuilt(world: World, name: str, folder: Path) -> Any:
+    """Return a service's new file, made from the world's log and buckets."""
+    bus = MemoryBus(world.log)
+    await bus.connect()
+    machine, path = world.nodes[name].machine, folder / f"{name}.db"
+    assert await rebuild(machine, bus, path, VirtualClock(world.now), replay=True) > 100
+    return open_connection(path, machine.package)
+
+
+@pytest.mark.parametrize("seed", [7, 9, 12, 17])
 async def test_alerting_is_rebuilt_as_it_was(seed: int, tmp_path: Path) -> None:
     play = prepare(seed, PLAN)
     assert play.run().failure is None
-    node = play.world.nodes["alerting"]
-    bus = MemoryBus(play.world.log)
-    await bus.connect()
-    path = tmp_path / "alerting.db"
-    replayed = await rebuild(node.machine, bus, path, VirtualClock(play.world.now), replay=True)
-    before, after = rows_of(node.db), rows_of(open_connection(path, node.machine.package))
-    assert replayed > 100
+    before = rows_of(play.world.nodes["alerting"].db, ALERTING)
+    after = rows_of(await rebuilt(play.world, "alerting", tmp_path), ALERTING)
     assert len(before["alerts"]) > 5
     assert before["silences"]
+    assert after == before
+
+
+def is_amid_a_list(node: Node) -> bool:
+    listed = node.db.execute("SELECT 1 FROM pair LIMIT 1").fetchone()
+    return listed is not None and node.is_settled
+
+
+@pytest.mark.parametrize("seed", [4, 9, 11, 20])
+async def test_catchup_is_rebuilt_as_it_was_amid_a_list(seed: int, tmp_path: Path) -> None:
+    play = prepare(seed, PLAN)
+    assert play.run().failure is None
+    node = play.world.nodes["catchup"]
+    for _ in range(STEPS):
+        if is_amid_a_list(node):
+            break
+        play.world.run_for(STEP_SECONDS)
+    before = rows_of(node.db, CATCHUP)
+    after = rows_of(await rebuilt(play.world, "catchup", tmp_path), CATCHUP)
+    assert all(before[name] for name in ("arms", "pairs", "decisions"))
     assert after == before

@@ -12,6 +12,7 @@ OF_POLICY = "unit/catchup/test_policy.py"
 OF_MACHINE = "unit/catchup/test_machine.py"
 OF_QUEUE = "unit/catchup/test_queue.py"
 OF_CRON = "unit/test_cron.py"
+OF_REBUILD = "simulation/test_rebuild.py::test_catchup_is_rebuilt_as_it_was_amid_a_list"
 
 ARMS = (
     Mutant(
@@ -213,9 +214,25 @@ PAIRS = (
         f"{OF_POLICY}::test_r14_r15_latest_fire",
     ),
     Mutant(
+        "a-rebuild-ends-the-arm-that-followed",
+        "R18",
+        "services/catchup/decided.py",
+        "    return arm if arm is not None and arm.arm_id == event.arm_id else None\n",
+        "    return arm\n",
+        OF_REBUILD,
+    ),
+    Mutant(
+        "a-rebuild-asks-for-the-whole-list-again",
+        "R13",
+        MACHINE,
+        "            CatchupRequested: redo.on_requested,\n",
+        "",
+        OF_REBUILD,
+    ),
+    Mutant(
         "catchup-asks-and-nobody-can-find-why",
         "R19",
-        PROGRESS,
+        "services/catchup/decided.py",
         '        "catchup_requested",\n',
         '        "",\n',
         f"{OF_MACHINE}::test_r14_many_missed_windows_are_one_run",
