@@ -23,6 +23,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+PROCESSORS = [
+    *structlog.get_config()["processors"][:-1],
+    structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    ),
+]  # fmt: skip
+"""Of a log that nobody has configured. As structlog has it, a traceback of ten calls with all their
+variables takes seconds to draw."""
+structlog.configure(processors=PROCESSORS)
+
 ROOT = Path(__file__).parent
 LONG_FIRST = ("integration/system", "integration", "browser", "simulation")
 """Where single files take minutes: a worker that got one last would leave the others idle."""
@@ -43,10 +53,11 @@ def _logs_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
-    if structlog.is_configured():
+    if structlog.get_config()["processors"] is not PROCESSORS:
         for handler in root.handlers:
             if handler not in handlers:
                 handler.close()
         root.handlers[:] = handlers
         root.setLevel(level)
         structlog.reset_defaults()
+        structlog.configure(processors=PROCESSORS)
