@@ -20,10 +20,9 @@ from libs.common.errors import BadInput, NotFound, Unavailable
 from libs.common.loop.machine import Machine
 from libs.common.loop.rebuild import rebuild
 
-REPLAYED = frozenset({"presence", "alerting", "catchup"})
+REBUILT = ("presence", "alerting", "catchup", "jobs")
 """Their own events say all that they ever decided, so that their history comes back, too."""
 
-REBUILT = ("presence", "alerting", "catchup", "jobs")
 NOWHERE_ELSE = {
     "registry": "repositories and tokens",
     "notify": "channels with their secrets",
@@ -56,7 +55,7 @@ def rebuild_service(name: str, data: Path | None, config_file: Path | None) -> d
         with _given_or_own_bus(name, path.parent, bus_settings, listen) as bus:
             count = asyncio.run(_make(_machine(name, settings), bus, new))
         kept = _swap(path, new)
-    return {"service": name, "events": count, "replayed": name in REPLAYED, "kept": kept}
+    return {"service": name, "events": count, "kept": kept}
 
 
 def _machine(name: str, settings: Any) -> Machine:
@@ -87,7 +86,7 @@ async def _make(machine: Machine, bus: NatsBus, new: Path) -> int:
             await bus.connect()
             await bus.wait_connected()
             await bus.prepare()
-        return await rebuild(machine, bus, new, SystemClock(), replay=machine.name in REPLAYED)
+        return await rebuild(machine, bus, new, SystemClock())
     except TimeoutError:
         raise Unavailable("the bus does not answer") from None
     finally:

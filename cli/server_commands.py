@@ -91,9 +91,9 @@ def rebuild(
 ) -> None:
     """Make the state file of a service anew from the bus.
 
-    For a file that is damaged or lost; stop `dormice up` or the service before. Its present state
-    comes from the buckets; presence also replays the whole log, so that its timelines come back.
-    Nothing is published, and the old file is kept as SERVICE.db.before-rebuild.
+    For a file that is damaged or lost; stop `dormice up` or the service before. All that the log
+    holds is replayed, and what is older comes from the buckets. Nothing is decided or published,
+    and the old file is kept as SERVICE.db.before-rebuild.
 
     \b
     Examples:
@@ -105,9 +105,10 @@ def rebuild(
 
     configure(level="warning")
     made = rebuild_service(service, data, config)
-    how = f" from {made['events']} events" if made["replayed"] else ", without its history"
     kept = f"; the old file is {made['kept']}" if made["kept"] else ""
-    Output(as_json).result(made, f"{service} is rebuilt{how}{kept}", "dormice up")
+    Output(as_json).result(
+        made, f"{service} is rebuilt from {made['events']} events{kept}", "dormice up"
+    )
 
 
 @app.command("rotate-keys")

@@ -1,9 +1,5 @@
 """What is decided of an arm is an event; the same code carries it out when it is decided and when
-the log tells of it to a file that is made anew.
-
-A file that knows it already takes no notice: the arm is gone or another one, or its pair is no
-longer one that nobody asked for.
-"""
+the log tells of it to a file that is made anew."""
 
 from __future__ import annotations
 
@@ -123,7 +119,8 @@ def _name(host: Host, group_id: str) -> str:
 
 
 class Redo:
-    """Handlers of our own events. Lists are in none: each is made again at its first pair."""
+    """What a rebuild takes from our own events. Lists are in none: each is made again at its first
+    pair. An event of an arm that is gone comes from before a newer hello."""
 
     def __init__(self, settings: CatchupSettings) -> None:
         self._settle = settings.catchup_settle

@@ -86,7 +86,6 @@ class CatchupMachine(Machine):
     name = "catchup"
     package = "services.catchup"
     buckets = ("hosts", "thresholds", "backups", "sessions")
-    knows_own = True
 
     def __init__(self, settings: CatchupSettings) -> None:
         super().__init__()
@@ -108,9 +107,6 @@ class CatchupMachine(Machine):
             JobFinished: ends.on_job_finished,
             JobInterrupted: ends.on_job_given_up,
             JobAbandoned: ends.on_job_given_up,
-            CatchupRequested: redo.on_requested,
-            CatchupSkipped: redo.on_skipped,
-            CatchupFinished: redo.on_finished,
         }
         self.deadlines = {
             LOOK: progress.on_look,
@@ -118,6 +114,11 @@ class CatchupMachine(Machine):
             FORGET: self.on_forget_due,
         }
         self.verbs = {"get_arm": Verb(self.on_get_arm, ArmOf)}
+        self.redo = {
+            CatchupRequested: redo.on_requested,
+            CatchupSkipped: redo.on_skipped,
+            CatchupFinished: redo.on_finished,
+        }
 
     # -- start -------------------------------------------------------------------------------------
 

@@ -31,11 +31,17 @@ from libs.common.events.host import (
     HostRecord,
     HostRemoved,
 )
-from libs.common.events.job import JobStatus
+from libs.common.events.job import (
+    JobAbandoned,
+    JobFinished,
+    JobInterrupted,
+    JobRequested,
+    JobStatus,
+)
 from libs.common.loop.machine import Buckets, Machine
 from libs.common.loop.tx import Tx
 from libs.common.sessions import HelloVerdict, assess_hello
-from services.jobs import calls, catchup, fires, hosts, logs, reports, sessions, store
+from services.jobs import calls, catchup, fires, hosts, logs, redo, reports, sessions, store
 from services.jobs.ends import BACKUPS, End, end_job, put_backup
 from services.jobs.hosts import Session
 from services.jobs.ledger import ANSWER, SEND, SERVE, serve_soon
@@ -87,6 +93,12 @@ class JobsMachine(Machine):
         self.verbs = calls.VERBS
         self.outcomes = {SEND: sending.on_outcome}
         self.live = {"dormice-live.job.>": calls.on_live}
+        self.redo = {
+            JobRequested: redo.on_requested,
+            JobFinished: redo.on_finished,
+            JobInterrupted: redo.on_interrupted,
+            JobAbandoned: redo.on_abandoned,
+        }
 
     # -- start -------------------------------------------------------------------------------------
 

@@ -94,6 +94,8 @@ class Machine:
         self.outcomes: Mapping[str, OnOutcome] = {}
         self.outcomes_of_many: Mapping[str, OnOutcomes] = {}
         self.live: Mapping[str, OnLive] = {}
+        self.redo: Mapping[type[Event], OnEvent] = {}
+        """What a rebuild takes from our own events. Who has decided them need not hear of them."""
 
     def load(self, tx: Tx, buckets: Buckets) -> None:
         """Take current state from the buckets: at the first start, and after the log was wiped.

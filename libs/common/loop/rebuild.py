@@ -21,20 +21,19 @@ from libs.common.loop.step import Position
 from libs.common.store.database import open_connection
 
 
-async def rebuild(machine: Machine, bus: Bus, path: Path, clock: Clock, *, replay: bool) -> int:
-    """Write the file `path`, which must not exist; return how many events were replayed.
-
-    `replay`: all that the log holds, then the buckets. Otherwise only the buckets, as at the first
-    start of a service: the present state without its history. Nothing is published.
+async def rebuild(machine: Machine, bus: Bus, path: Path, clock: Clock) -> int:
+    """Write the file `path`, which must not exist; return how many events were replayed: all that
+    the log holds, then the buckets for what is older. Nothing is published.
 
     Raises: Unavailable, BusAway, ReaderLost, LogMissing, StoreBroken, StoreFault.
     """
     info = await bus.log_info()
     with closing(open_connection(path, machine.package)) as db:
         db.execute("PRAGMA synchronous = OFF")  # A crash leaves a file that nobody uses.
+        machine.handlers = {**machine.handlers, **machine.redo}
         core = Core(machine, db)
         applied = 0
-        if replay and info.last_seq >= info.first_seq > 0:
+        if info.last_seq >= info.first_seq > 0:
             core.start_at(Position(info.created_at, info.first_seq - 1, ""), {}, clock.now(),
                           again=False)  # fmt: skip
             applied = await _replay(core, bus, info, clock.now())

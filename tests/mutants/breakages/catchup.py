@@ -214,6 +214,14 @@ PAIRS = (
         f"{OF_POLICY}::test_r14_r15_latest_fire",
     ),
     Mutant(
+        "a-rebuild-forgets-what-was-asked-for-by-hand",
+        "R18",
+        "services/jobs/machine.py",
+        "            JobRequested: redo.on_requested,\n",
+        "",
+        "simulation/test_rebuild.py::test_jobs_are_rebuilt_as_they_were",
+    ),
+    Mutant(
         "a-rebuild-ends-the-arm-that-followed",
         "R18",
         "services/catchup/decided.py",
