@@ -178,8 +178,24 @@ def intervals(data: Path) -> list[tuple[object, ...]]:
         return db.execute("SELECT * FROM interval ORDER BY 1, 2").fetchall()
 
 
+def ledger(data: Path) -> list[tuple[object, ...]]:
+    """What jobs' file holds of what was asked for."""
+    with contextlib.closing(sqlite3.connect(data / "jobs.db")) as db:
+        return db.execute(
+            "SELECT job_id, kind, status, requested_by, created_at FROM job"
+        ).fetchall()
+
+
+async def ask_for_a_backup(api: httpx.AsyncClient, host_id: str) -> None:
+    path = f"/hosts/{host_id}"
+    await api.put(f"{path}/repository", json={"url": "/r", "password": "x"})
+    group = await api.post(f"{path}/source-groups", json={"name": "home", "includes": ["/home"]})
+    wanted = {"source_group_id": group.json()["id"], "when_it_wakes": True}
+    assert (await api.post(f"{path}/backup", json=wanted)).status_code == 202
+
+
 async def test_a_rebuilt_file_holds_what_the_damaged_one_did(tmp_path: Path) -> None:
-    """Presence's timeline and alerting's silences come back from the log."""
+    """Timelines, silences and what waits for its host come back from the log."""
     process = await start(tmp_path)
     async with api_of(tmp_path) as api:
         token = (await api.post("/enrollment-tokens", json={})).json()["token"]
@@ -192,8 +208,10 @@ async def test_a_rebuilt_file_holds_what_the_damaged_one_did(tmp_path: Path) -> 
                 await asyncio.sleep(0.05)
         silence = {"host_id": agent.host_id, "for": "3h", "reason": "moved to another rack"}
         silenced = (await api.post("/silences", json=silence)).json()
+        await ask_for_a_backup(api, agent.host_id)
     await stop(process, signal.SIGTERM)
-    before = intervals(tmp_path)
+    before, waiting = intervals(tmp_path), ledger(tmp_path)
+    assert [row[1:3] for row in waiting] == [("backup", "requested")]
     assert len(before) == 3  # Enrolled, online, offline.
     (tmp_path / "presence.db").write_bytes(b"this is no database" * 500)
     assert await command(tmp_path, "rebuild", "presence") == (0, "")
@@ -201,6 +219,9 @@ async def test_a_rebuilt_file_holds_what_the_damaged_one_did(tmp_path: Path) -> 
     assert intervals(tmp_path) == before
     (tmp_path / "alerting.db").unlink()
     assert await command(tmp_path, "rebuild", "alerting") == (0, "")
+    (tmp_path / "jobs.db").unlink()
+    assert await command(tmp_path, "rebuild", "jobs") == (0, "")
+    assert ledger(tmp_path) == waiting
     process = await start(tmp_path)
     async with api_of(tmp_path) as api:
         assert (await api.get("/silences")).json()["items"] == [silenced]
