@@ -14,12 +14,17 @@ from cli.simulator.trouble import KINDS
 from cli.simulator.world import World
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import VirtualClock
+from libs.common.events.base import decode
+from libs.common.events.catchup import CatchupArmed
 from libs.common.loop.rebuild import rebuild
 from libs.common.store.database import open_connection
 
 LOSING = {"wipe", "rewind", "expire", "set_clock"}
 KINDS_KEPT = tuple(kind.__name__ for kind in KINDS if kind.__name__ not in LOSING)
 PLAN = Plan(hosts=3, days=5, troubles_per_day=12, only=KINDS_KEPT)
+UNEDITED = Plan(hosts=3, days=8, troubles_per_day=4, only=("crash",))
+"""After their first minutes nothing is said of the hosts' records."""
+
 ALERTING = {
     "alerts": "SELECT alert_id, host_id, kind, json_remove(body, '$.last_seen_at') FROM alert",
     "silences": "SELECT * FROM silence",
@@ -100,3 +105,25 @@ async def test_jobs_are_rebuilt_as_they_were(seed: int, tmp_path: Path) -> None:
     after = rows_of(await rebuilt(play.world, "jobs", tmp_path), JOBS)
     assert {row[3] for row in before["jobs"]} >= {"schedule", "catchup", "manual"}
     assert after == before
+
+
+@pytest.mark.parametrize("seed", [9, 10])
+async def test_catchups_of_hosts_that_are_older_than_the_log_are_rebuilt(
+    seed: int, tmp_path: Path
+) -> None:
+    play = prepare(seed, UNEDITED)
+    assert play.run().failure is None
+    log = play.world.log
+    log.expire(log.info().last_seq // 2)
+    told = [decode(message.data) for message in log.read(log.info().first_seq, 100_000)]
+    armed = {one.event.arm_id for one in told if one and isinstance(one.event, CatchupArmed)}
+    before = decisions_on(armed, play.world.nodes["catchup"].db)
+    assert before
+    assert decisions_on(armed, await rebuilt(play.world, "catchup", tmp_path)) == before
+
+
+def decisions_on(arms: set[str], db: Any) -> list[tuple[str, str]]:
+    """Return which runs were asked for by which arms, and which of these ended."""
+    found = db.execute("SELECT facts ->> '$.arm_id', what FROM decision "
+                       "WHERE what IN ('catchup_requested', 'catchup_finished')")  # fmt: skip
+    return sorted(row for row in found if row[0] in arms)

@@ -6,6 +6,8 @@ is run. What is due afterwards is decided by the service itself, at its next sta
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +22,13 @@ from libs.common.loop.machine import Machine
 from libs.common.loop.step import Position
 from libs.common.store.database import open_connection
 
+HOSTS = "hosts"
+
 
 async def rebuild(machine: Machine, bus: Bus, path: Path, clock: Clock) -> int:
     """Write the file `path`, which must not exist; return how many events were replayed: all that
-    the log holds, then the buckets for what is older. Nothing is published.
+    the log holds, of hosts that it no longer introduces too, then the buckets for what is older.
+    Nothing is published.
 
     Raises: Unavailable, BusAway, ReaderLost, LogMissing, StoreBroken, StoreFault.
     """
@@ -32,12 +37,10 @@ async def rebuild(machine: Machine, bus: Bus, path: Path, clock: Clock) -> int:
         db.execute("PRAGMA synchronous = OFF")  # A crash leaves a file that nobody uses.
         machine.handlers = {**machine.handlers, **machine.redo}
         core = Core(machine, db)
+        buckets = {name: await bus.load_bucket(name) for name in machine.buckets}
         applied = 0
         if info.last_seq >= info.first_seq > 0:
-            core.start_at(Position(info.created_at, info.first_seq - 1, ""), {}, clock.now(),
-                          again=False)  # fmt: skip
-            applied = await _replay(core, bus, info, clock.now())
-        buckets = {name: await bus.load_bucket(name) for name in machine.buckets}
+            applied = await _replay(core, bus, info, buckets.get(HOSTS, {}), clock.now())
         last_id = await bus.event_id_at(info.last_seq) if info.last_seq else ""
         tail = Position(info.created_at, info.last_seq, last_id or "")
         core.start_at(tail, buckets, clock.now(), again=False)
@@ -48,7 +51,9 @@ async def rebuild(machine: Machine, bus: Bus, path: Path, clock: Clock) -> int:
     return applied
 
 
-async def _replay(core: Core, bus: Bus, info: LogInfo, now: datetime) -> int:
+async def _replay(
+    core: Core, bus: Bus, info: LogInfo, hosts: Mapping[str, bytes], now: datetime
+) -> int:
     """Apply each event as of its own time, so that decisions bear the time they were taken."""
     reader = await bus.open_reader(info.first_seq)
     applied, seq = 0, 0
@@ -57,6 +62,10 @@ async def _replay(core: Core, bus: Bus, info: LogInfo, now: datetime) -> int:
             messages = await reader.read(READ_WAIT)
             if not messages:
                 raise Unavailable("the bus does not give its log")
+            if not seq:
+                now = _time_of(messages[0]) or now
+                before = Position(info.created_at, info.first_seq - 1, "")
+                core.start_at(before, {HOSTS: _enrolled_before(now, hosts)}, now, again=False)
             for message in messages:
                 now, seq = _time_of(message) or now, message.seq
                 if seq <= info.last_seq:
@@ -65,6 +74,17 @@ async def _replay(core: Core, bus: Bus, info: LogInfo, now: datetime) -> int:
     finally:
         await reader.close()
     return applied
+
+
+def _enrolled_before(begin: datetime, hosts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the hosts whose enrolment the log no longer tells of, at a version older than any that
+    it does tell of."""
+    records = {host_id: json.loads(data) for host_id, data in hosts.items()}
+    return {
+        host_id: json.dumps(record | {"version": 0}).encode()
+        for host_id, record in records.items()
+        if not record["removed"] and datetime.fromisoformat(record["enrolled_at"]) < begin
+    }
 
 
 def _time_of(message: LogMessage) -> datetime | None:

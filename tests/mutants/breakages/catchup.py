@@ -222,6 +222,14 @@ PAIRS = (
         "simulation/test_rebuild.py::test_jobs_are_rebuilt_as_they_were",
     ),
     Mutant(
+        "a-rebuild-knows-no-host-that-is-older-than-the-log",
+        "R18",
+        "libs/common/loop/rebuild.py",
+        "{HOSTS: _enrolled_before(now, hosts)}",
+        "{}",
+        "simulation/test_rebuild.py::test_catchups_of_hosts_that_are_older_than_the_log_are_rebuilt",
+    ),
+    Mutant(
         "a-rebuild-ends-the-arm-that-followed",
         "R18",
         "services/catchup/decided.py",
