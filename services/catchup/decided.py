@@ -1,5 +1,5 @@
 """What is decided of an arm is an event; the same code carries it out when it is decided and when
-the log tells of it to a file that is made anew."""
+the log tells of it to a file that is made anew, which sends nothing."""
 
 from __future__ import annotations
 
@@ -32,14 +32,9 @@ _RULES: Mapping[SkipReason, str] = {
 
 def drop_arm(tx: Tx, arm: Arm, reason: SkipReason, text: str) -> None:
     """End the arm without a (further) run."""
-    event = CatchupSkipped(host_id=arm.host_id, arm_id=arm.arm_id, reason=reason, detail=text)
-    tx.emit(event)
-    _drop(tx, arm, event)
-
-
-def _drop(tx: Tx, arm: Arm, event: CatchupSkipped) -> None:
-    tx.decide(arm.host_id, f"catchup_{event.reason}", event.detail,
-              rule=_RULES.get(event.reason, "R12"), arm_id=arm.arm_id)  # fmt: skip
+    tx.emit(CatchupSkipped(host_id=arm.host_id, arm_id=arm.arm_id, reason=reason, detail=text))
+    tx.decide(arm.host_id, f"catchup_{reason}", text, rule=_RULES.get(reason, "R12"),
+              arm_id=arm.arm_id)  # fmt: skip
     _end(tx, arm)
 
 
@@ -47,16 +42,9 @@ def finish_arm(tx: Tx, arm: Arm) -> None:
     """The arm's list is done."""
     succeeded = arms.count_pairs(tx, arm.host_id, PairState.SUCCEEDED)
     runs = succeeded + arms.count_pairs(tx, arm.host_id, PairState.ENDED)
-    event = CatchupFinished(
-        host_id=arm.host_id, arm_id=arm.arm_id, runs=runs, succeeded=succeeded
-    )  # fmt: skip
-    tx.emit(event)
-    _finish(tx, arm, event)
-
-
-def _finish(tx: Tx, arm: Arm, event: CatchupFinished) -> None:
-    text = f"catch-up done: {event.succeeded} of {event.runs} succeeded"
-    tx.decide(arm.host_id, "catchup_finished", text, rule="R13", arm_id=arm.arm_id)
+    tx.emit(CatchupFinished(host_id=arm.host_id, arm_id=arm.arm_id, runs=runs, succeeded=succeeded))
+    tx.decide(arm.host_id, "catchup_finished", f"catch-up done: {succeeded} of {runs} succeeded",
+              rule="R13", arm_id=arm.arm_id)  # fmt: skip
     _end(tx, arm)
 
 
@@ -68,10 +56,6 @@ def _end(tx: Tx, arm: Arm) -> None:
 def request_run(tx: Tx, host: Host, event: CatchupRequested) -> None:
     """Ask for a run of a pair of the host's arm."""
     tx.emit(event)
-    _request(tx, host, event)
-
-
-def _request(tx: Tx, host: Host, event: CatchupRequested) -> None:
     schedule, group = event.schedule_id, event.source_group_id
     run = run_id(host.id, schedule, group, event.fire_time)
     repository = host.record.repository_id
@@ -98,10 +82,6 @@ def _request(tx: Tx, host: Host, event: CatchupRequested) -> None:
 def skip_pair(tx: Tx, host: Host, event: CatchupSkipped) -> None:
     """A pair of the host's arm gets no run."""
     tx.emit(event)
-    _skip(tx, host, event)
-
-
-def _skip(tx: Tx, host: Host, event: CatchupSkipped) -> None:
     schedule, group = event.schedule_id or "", event.source_group_id or ""
     arms.set_pair(tx, host.id, schedule, group, PairState.SKIPPED)
     words = f"{event.reason.value.replace('_', ' ')} {event.detail}".strip()
@@ -128,22 +108,22 @@ class Redo:
     def on_requested(self, tx: Tx, event: CatchupRequested) -> None:
         host = self._find_listed(tx, event, event.schedule_id, event.source_group_id)
         if host is not None:
-            _request(tx, host, event)
+            request_run(tx, host, event)
 
     def on_skipped(self, tx: Tx, event: CatchupSkipped) -> None:
         if event.schedule_id is None or event.source_group_id is None:
             arm = _find_arm(tx, event)
             if arm is not None:
-                _drop(tx, arm, event)
+                drop_arm(tx, arm, event.reason, event.detail)
             return
         host = self._find_listed(tx, event, event.schedule_id, event.source_group_id)
         if host is not None:
-            _skip(tx, host, event)
+            skip_pair(tx, host, event)
 
     def on_finished(self, tx: Tx, event: CatchupFinished) -> None:
         arm = _find_arm(tx, event)
         if arm is not None:
-            _finish(tx, arm, event)
+            finish_arm(tx, arm)
 
     def _find_listed(
         self, tx: Tx, event: CatchupEvent, schedule_id: str, group_id: str

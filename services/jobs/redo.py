@@ -1,13 +1,13 @@
 """What a file that is made anew takes from our own events: what deadlines and calls decided. What
-agents say tells the rest."""
+agents say tells the rest. What is done with it is what was done then; nothing of it is sent."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from libs.common.events.job import (
     JobAbandoned,
+    JobEvent,
     JobFinished,
     JobInterrupted,
     JobOrigin,
@@ -16,11 +16,13 @@ from libs.common.events.job import (
 )
 from libs.common.loop.tx import Tx
 from services.jobs import hosts, policy_kinds, store
+from services.jobs.ends import End, end_job
+from services.jobs.ledger import abandon, create
 from services.jobs.records import Cause, Job
 
 
 def on_requested(tx: Tx, event: JobRequested) -> None:
-    """Enter the job. What agents caused was entered already, by the same clock or nearly so."""
+    """Enter the job. What follows from what agents say was entered already, nearly as it was."""
     if store.find_job(tx, event.job_id) is not None:
         store.update_job(tx, event.job_id, created_at=event.at)
         return
@@ -44,7 +46,7 @@ def on_requested(tx: Tx, event: JobRequested) -> None:
         arguments=None if asked is None else json.dumps(asked, sort_keys=True),
         locks=policy_kinds.locked_by(event.kind, host.record) if host else None,
     )
-    store.add_job(tx, job)
+    create(tx, job, pending=event.pending)
 
 
 def _cause(event: JobRequested) -> Cause:
@@ -54,26 +56,33 @@ def _cause(event: JobRequested) -> Cause:
 
 
 def on_finished(tx: Tx, event: JobFinished) -> None:
-    _end(
-        tx, event.job_id, event.status,
-        finished_at=event.finished_at, exit_code=event.exit_code, error=event.error,
-        reason=event.reason, stats=None if event.stats is None else json.dumps(event.stats),
-        cancel_wanted=event.status is JobStatus.CANCELLED,
-    )  # fmt: skip
+    cancelled = event.status is JobStatus.CANCELLED
+    end = End(event.status, event.finished_at, reported=not cancelled, exit_code=event.exit_code,
+              error=event.error, reason=event.reason, stats=event.stats)  # fmt: skip
+    job = _find_open(tx, event)
+    if job is not None and cancelled:
+        job = store.update_job(tx, job.job_id, cancel_wanted=True)
+    _end(tx, job, end)
 
 
 def on_interrupted(tx: Tx, event: JobInterrupted) -> None:
-    _end(tx, event.job_id, JobStatus.INTERRUPTED, finished_at=event.at)
+    _end(tx, _find_open(tx, event), End(JobStatus.INTERRUPTED, event.at, reported=False))
 
 
 def on_abandoned(tx: Tx, event: JobAbandoned) -> None:
-    _end(tx, event.job_id, JobStatus.ABANDONED, finished_at=event.at, error=event.reason,
-         tries=event.tries, cancel_wanted=not event.loud)  # fmt: skip
+    job = _find_open(tx, event)
+    if job is not None:
+        job = store.update_job(tx, job.job_id, tries=event.tries)
+        abandon(tx, job, event.reason, loud=event.loud)
 
 
-def _end(tx: Tx, job_id: str, status: JobStatus, **said: Any) -> None:
-    """End a job that goes on, as far as we know."""
-    job = store.find_job(tx, job_id)
-    if job is not None and not job.ended:
-        store.update_job(tx, job_id, status=status, at_agent=False, sent_session=None,
-                         wants_hold=False, **said)  # fmt: skip
+def _find_open(tx: Tx, event: JobEvent) -> Job | None:
+    """Return the job, if it has not ended as far as we know."""
+    job = store.find_job(tx, event.job_id)
+    return None if job is None or job.ended else job
+
+
+def _end(tx: Tx, job: Job | None, end: End) -> None:
+    host = hosts.find_host(tx, job.host_id) if job else None
+    if job is not None and host is not None:
+        end_job(tx, host, job, end)

@@ -18,6 +18,7 @@ from websockets.uri import parse_uri
 
 from cli.bench.line import Line
 from tests.bench import healthchecks
+from tests.bench.rate import answers_a_second
 from tests.bench.system import up
 
 AGENTS = 100
@@ -64,7 +65,8 @@ async def measure(folder: Path) -> dict[str, float]:
     async with up(folder / "ours") as running:
         uri = running.gateway.replace("http", "ws", 1) + "/agent/v1"
         agents = [await running.enrol(f"h{number}", always_on=True) for number in range(AGENTS)]
-        ours = await _rate([Beater(uri, agent.token, greets=True) for agent in agents])
+        beaters = [Beater(uri, agent.token, greets=True) for agent in agents]
+        ours = await answers_a_second(beaters, SECONDS)
     found = {"ours": ours, "bare": await _bare()}
     if (code := healthchecks.source()) is not None:
         found["pings"] = await healthchecks.pings(code, folder, SECONDS)
@@ -80,23 +82,11 @@ async def _bare() -> float:
     try:
         port = int(await process.stdout.readline())
         uri = f"ws://127.0.0.1:{port}/"
-        return await _rate([Beater(uri, "x", greets=False) for _ in range(AGENTS)])
+        beaters = [Beater(uri, "x", greets=False) for _ in range(AGENTS)]
+        return await answers_a_second(beaters, SECONDS)
     finally:
         process.terminate()
         await process.wait()
-
-
-async def _rate(beaters: list[Beater]) -> float:
-    for beater in beaters:
-        await beater.start()
-    while not all(beater.answered for beater in beaters):
-        await asyncio.sleep(0.01)
-    before = sum(beater.answered for beater in beaters)
-    await asyncio.sleep(SECONDS)
-    rate = (sum(beater.answered for beater in beaters) - before) / SECONDS
-    for beater in beaters:
-        beater.stop()
-    return rate
 
 
 async def _echo(connection: ServerConnection) -> None:

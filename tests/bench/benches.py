@@ -10,6 +10,7 @@ from tests.bench import (
     bus,
     deadlines,
     fleet,
+    healthchecks,
     killed,
     loop,
     quiet,
@@ -130,7 +131,7 @@ BENCHES = (
                 peer="bare", peer_name="/s bare WebSocket echo"),
          Figure("ratio", "heartbeats answered a second ÷ healthchecks' pings", "", 10, 100,
                 more=True, peer="pings", peer_name="/s healthchecks' pings",
-                needs="DORMICE_BENCH_HEALTHCHECKS")),
+                needs=healthchecks.VARIABLE)),
         beats.measure,
     ),
     Bench(

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import cast
 
 from libs.common.testing.ports import free_ports
+from tests.bench.rate import START_SECONDS, answers_a_second
 
 VARIABLE = "DORMICE_BENCH_HEALTHCHECKS"
 CHECKS, AT_ONCE = 100, 50
-START_SECONDS = 30.0
 PROCESSES = 4
 MAKE_CHECKS = f"""
 from django.contrib.auth.models import User
@@ -47,16 +47,7 @@ async def pings(code: Path, folder: Path, seconds: float) -> float:
     assert len(checks) == CHECKS, checks
     async with _served(code, environment) as port:
         pingers = [Pinger(port, checks[place::AT_ONCE]) for place in range(AT_ONCE)]
-        for pinger in pingers:
-            await pinger.start()
-        async with asyncio.timeout(START_SECONDS):
-            while not all(pinger.answered for pinger in pingers):
-                await asyncio.sleep(0.01)
-        before = sum(pinger.answered for pinger in pingers)
-        await asyncio.sleep(seconds)
-        rate = (sum(pinger.answered for pinger in pingers) - before) / seconds
-        for pinger in pingers:
-            pinger.stop()
+        rate = await answers_a_second(pingers, seconds)
         refused = [pinger.refused for pinger in pingers if pinger.refused]
         assert not refused, refused[0]
         return rate

@@ -53,6 +53,13 @@ JOBS = {
 STEP_SECONDS, STEPS = 11, 8000
 
 
+def lived(seed: int, plan: Plan) -> World:
+    """Return a world after all its days."""
+    play = prepare(seed, plan)
+    assert play.run().failure is None
+    return play.world
+
+
 def rows_of(db: Any, tables: dict[str, str]) -> dict[str, list[Any]]:
     return {name: sorted(db.execute(query), key=str) for name, query in tables.items()}
 
@@ -68,10 +75,9 @@ async def rebuilt(world: World, name: str, folder: Path) -> Any:
 
 @pytest.mark.parametrize("seed", [7, 12, 15, 18])
 async def test_alerting_is_rebuilt_as_it_was(seed: int, tmp_path: Path) -> None:
-    play = prepare(seed, PLAN)
-    assert play.run().failure is None
-    before = rows_of(play.world.nodes["alerting"].db, ALERTING)
-    after = rows_of(await rebuilt(play.world, "alerting", tmp_path), ALERTING)
+    world = lived(seed, PLAN)
+    before = rows_of(world.nodes["alerting"].db, ALERTING)
+    after = rows_of(await rebuilt(world, "alerting", tmp_path), ALERTING)
     assert len(before["alerts"]) > 5
     assert before["silences"]
     assert after == before
@@ -84,25 +90,23 @@ def is_amid_a_list(node: Node) -> bool:
 
 @pytest.mark.parametrize("seed", [4, 9, 11, 20])
 async def test_catchup_is_rebuilt_as_it_was_amid_a_list(seed: int, tmp_path: Path) -> None:
-    play = prepare(seed, PLAN)
-    assert play.run().failure is None
-    node = play.world.nodes["catchup"]
+    world = lived(seed, PLAN)
+    node = world.nodes["catchup"]
     for _ in range(STEPS):
         if is_amid_a_list(node):
             break
-        play.world.run_for(STEP_SECONDS)
+        world.run_for(STEP_SECONDS)
     before = rows_of(node.db, CATCHUP)
-    after = rows_of(await rebuilt(play.world, "catchup", tmp_path), CATCHUP)
+    after = rows_of(await rebuilt(world, "catchup", tmp_path), CATCHUP)
     assert all(before[name] for name in ("arms", "pairs", "decisions"))
     assert after == before
 
 
 @pytest.mark.parametrize("seed", [2, 5, 9, 21])
 async def test_jobs_are_rebuilt_as_they_were(seed: int, tmp_path: Path) -> None:
-    play = prepare(seed, PLAN)
-    assert play.run().failure is None
-    before = rows_of(play.world.nodes["jobs"].db, JOBS)
-    after = rows_of(await rebuilt(play.world, "jobs", tmp_path), JOBS)
+    world = lived(seed, PLAN)
+    before = rows_of(world.nodes["jobs"].db, JOBS)
+    after = rows_of(await rebuilt(world, "jobs", tmp_path), JOBS)
     assert {row[3] for row in before["jobs"]} >= {"schedule", "catchup", "manual"}
     assert after == before
 
@@ -111,15 +115,14 @@ async def test_jobs_are_rebuilt_as_they_were(seed: int, tmp_path: Path) -> None:
 async def test_catchups_of_hosts_that_are_older_than_the_log_are_rebuilt(
     seed: int, tmp_path: Path
 ) -> None:
-    play = prepare(seed, UNEDITED)
-    assert play.run().failure is None
-    log = play.world.log
+    world = lived(seed, UNEDITED)
+    log = world.log
     log.expire(log.info().last_seq // 2)
     told = [decode(message.data) for message in log.read(log.info().first_seq, 100_000)]
     armed = {one.event.arm_id for one in told if one and isinstance(one.event, CatchupArmed)}
-    before = decisions_on(armed, play.world.nodes["catchup"].db)
+    before = decisions_on(armed, world.nodes["catchup"].db)
     assert before
-    assert decisions_on(armed, await rebuilt(play.world, "catchup", tmp_path)) == before
+    assert decisions_on(armed, await rebuilt(world, "catchup", tmp_path)) == before
 
 
 def decisions_on(arms: set[str], db: Any) -> list[tuple[str, str]]:

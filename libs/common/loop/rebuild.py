@@ -28,7 +28,7 @@ HOSTS = "hosts"
 async def rebuild(machine: Machine, bus: Bus, path: Path, clock: Clock) -> int:
     """Write the file `path`, which must not exist; return how many events were replayed: all that
     the log holds, of hosts that it no longer introduces too, then the buckets for what is older.
-    Nothing is published.
+    Nothing is published. `machine` is made for this: it hears its own events from now on.
 
     Raises: Unavailable, BusAway, ReaderLost, LogMissing, StoreBroken, StoreFault.
     """
