@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from libs.common.events.agent import GatewayListening, GatewayLost, GatewayStopped
 from libs.common.loop.machine import OnDeadline
 from libs.common.loop.tx import Tx
+from libs.common.periods import is_newer_period
 from services.alerting import policy
 from services.alerting import store_watch as store
 from services.alerting.alerts import FLEET
@@ -74,9 +75,9 @@ class Watchers:
         return on_due
 
     def on_listening(self, tx: Tx, event: GatewayListening) -> None:
-        """Idempotent by `since`: only a later one than known begins anything."""
+        """Idempotent by `since`: only a newer one than known begins anything."""
         known = store.find_gateway(tx, event.gateway)
-        if known is not None and event.since <= known.since:
+        if not is_newer_period(event.since, known.since if known else None, tx.now):
             return
         since = min(event.since, tx.now)
         others_since = store.find_others_since(tx, event.gateway)
@@ -164,7 +165,8 @@ class Watchers:
             log.warning("beat_not_understood", gateway=str(data.get("gateway"))[:64])
             return
         known = store.find_gateway(tx, beat.gateway)
-        if known is None or known.since < beat.since:  # It may come before its `listening`.
+        if known is None or is_newer_period(beat.since, known.since, tx.now):
+            # It may come before its `listening`.
             self.on_listening(tx, GatewayListening(gateway=beat.gateway, since=beat.since))
         elif known.state is GatewayState.LISTENING and self._is_news(known, tx.now):
             store.save_gateway(tx, replace(known, heard_at=tx.now))

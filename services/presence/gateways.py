@@ -22,6 +22,7 @@ from libs.common.events.agent import (
     OfflineReason,
 )
 from libs.common.loop.tx import Tx
+from libs.common.periods import is_newer_period
 from services.presence import policy, store
 from services.presence import store_timeline as timeline
 from services.presence.policy import Gap, Gateway, GatewayState, GatewayVerdict
@@ -48,9 +49,9 @@ class Gateways:
         self._settings = settings
 
     def on_listening(self, tx: Tx, event: GatewayListening) -> None:
-        """Idempotent by `since`: only a later one than known begins a new period."""
+        """Idempotent by `since`: only a newer one than known begins a new period."""
         known = timeline.find_gateway(tx, event.gateway)
-        if known is not None and event.since <= known.since:
+        if not is_newer_period(event.since, known.since if known else None, tx.now):
             return
         self._end_gap(tx, known, event)
         if known is not None:
@@ -71,7 +72,7 @@ class Gateways:
         if start is None and known is not None and known.state is GatewayState.LISTENING:
             start = known.last_listened  # It was interrupted without a word.
         if start is not None:
-            self._keep_gaps(tx, event.gateway, Gap(start, event.since))
+            self._keep_gaps(tx, event.gateway, Gap(start, min(event.since, tx.now)))
 
     def _keep_gaps(self, tx: Tx, gateway: str, silent: Gap) -> None:
         heard = timeline.list_periods(tx, silent.start, other_than=gateway)
@@ -108,9 +109,8 @@ class Gateways:
         except ValidationError:
             log.warning("beat_not_understood", gateway=str(data.get("gateway"))[:64])
             return
-        known = timeline.find_gateway(tx, beat.gateway)
-        if known is None or known.since < beat.since:  # It may come before its `listening`.
-            self.on_listening(tx, GatewayListening(gateway=beat.gateway, since=beat.since))
+        # It may come before its `listening`.
+        self.on_listening(tx, GatewayListening(gateway=beat.gateway, since=beat.since))
         known = timeline.find_gateway(tx, beat.gateway)
         if known is not None and known.state is GatewayState.LISTENING:
             timeline.save_gateway(tx, replace(known, heard_at=tx.now))

@@ -6,9 +6,10 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
-from libs.common.clock import to_micros
+from libs.common.clock import from_micros, to_micros
 from libs.common.events.presence import PresenceOffline, PresenceOnline
 from libs.common.loop.tx import Tx
+from libs.common.periods import is_newer_period
 from services.ui.reads.paging import row
 from services.ui.store import NOT_ENDED
 
@@ -58,11 +59,11 @@ def set_offline(tx: Tx, event: PresenceOffline) -> bool:
 def gateway_listens(tx: Tx, gateway: str, since: datetime, heard_at: datetime) -> None:
     """Note that a gateway has listened since `since`. What was known of it before is over."""
     known = _gateway(tx, gateway)
-    if known is not None and known["since"] >= to_micros(since):
+    if known and not is_newer_period(since, from_micros(known["since"]), tx.now):
         _heard(tx, known, heard_at)
         return
     if not _others_listen(tx, gateway):
-        _end_blindness(tx, known, since)
+        _end_blindness(tx, known, min(since, tx.now))
     tx.db.execute(
         "INSERT INTO gateway VALUES (?1, ?2, NULL, ?3) ON CONFLICT (id) DO UPDATE SET "
         "since = ?2, ended_at = NULL, last_beat = ?3",
@@ -75,9 +76,10 @@ def gateway_ended(tx: Tx, gateway: str, at: datetime) -> None:
     known = _gateway(tx, gateway)
     if known is None or known["ended_at"] is not None or known["since"] > to_micros(at):
         return
-    tx.db.execute("UPDATE gateway SET ended_at = ? WHERE id = ?", (to_micros(at), gateway))
+    ended_at = to_micros(min(at, tx.now))
+    tx.db.execute("UPDATE gateway SET ended_at = ? WHERE id = ?", (ended_at, gateway))
     if not _others_listen(tx, gateway):
-        tx.db.execute("INSERT OR IGNORE INTO unobserved VALUES (?, NULL)", (to_micros(at),))
+        tx.db.execute("INSERT OR IGNORE INTO unobserved VALUES (?, NULL)", (ended_at,))
 
 
 def _end_blindness(tx: Tx, known: Any, since: datetime) -> None:

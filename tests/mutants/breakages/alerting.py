@@ -119,6 +119,23 @@ SILENCE = (
         "unit/alerting/test_r10_listening.py::test_r10_an_interruption_without_a_word_begins_a_new_period",
     ),
     Mutant(
+        "deaf-until-a-clock-catches-up",
+        "R5",
+        "libs/common/periods.py",
+        "since != known_since and known_since > now + SKEW",
+        "False",
+        "unit/alerting/test_r10_listening.py::"
+        "test_r5_a_gateway_whose_clock_was_ahead_by_a_day_listens_once_it_is_right",
+    ),
+    Mutant(
+        "old-news-of-a-gateway-is-news-where-clocks-differ",
+        "R10",
+        "libs/common/periods.py",
+        "known_since > now + SKEW",
+        "known_since > now",
+        "unit/alerting/test_r10_listening.py::test_r10_old_news_of_a_gateway_change_nothing",
+    ),
+    Mutant(
         "alerting-first-gateway-speaks-for-all",
         "R10",
         "services/alerting/watch.py",

@@ -224,6 +224,25 @@ def test_r10_a_gateway_whose_clock_is_ahead_begins_its_period_now() -> None:
     assert len(raised(rig)) == 1
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_r5_a_gateway_whose_clock_was_ahead_by_a_day_listens_once_it_is_right(is_lost) -> None:
+    rig = silent_server()
+    ahead = rig.now + DAY
+    rig.publish(listening(ahead))
+    if is_lost:
+        rig.advance(LOST_AFTER)
+        rig.publish(lost(rig.now, since=ahead))
+    rig.advance(MINUTE)
+    again = rig.now
+    rig.publish(listening(again))
+    rig.redeliver([listening(again)])
+    beat(rig, since=again)
+    advance_to(rig, again + FLOOR - TICK)
+    assert raised(rig) == []
+    rig.advance(TICK)
+    assert len(raised(rig)) == 1
+
+
 def test_r5_the_loss_of_its_gateway_counts() -> None:
     rig = alerting()
     rig.publish(listening(START, "gw-2"), hello())

@@ -9,6 +9,7 @@ from libs.common.events.presence import PresenceOffline
 from libs.common.store.migrate import migrate
 from libs.common.testing.rig import START
 from tests.unit.presence.kit import (
+    DAY,
     HOUR,
     LOST_AFTER,
     MINUTE,
@@ -109,6 +110,19 @@ def test_r10_a_clock_stepped_back_loses_no_gateway() -> None:
     assert not rig.of(GatewayLost)
     rig.advance(LOST_AFTER)
     assert len(rig.of(GatewayLost)) == 1
+
+
+def test_r3_a_gateway_whose_clock_was_ahead_by_a_day_is_lost_again_once_it_is_right() -> None:
+    rig = online(presence())
+    rig.publish(listening(rig.now + DAY))
+    rig.advance(LOST_AFTER)
+    again = rig.now
+    rig.publish(listening(again), hello(session="s2", connection=2))
+    rig.advance(MINUTE)
+    beat(rig, "h1", since=again)
+    rig.advance(LOST_AFTER)
+    assert [lost.since for lost in rig.of(GatewayLost)] == [again - LOST_AFTER + DAY, again]
+    assert session_of(rig)["status"] == "offline"
 
 
 def test_r3_old_news_of_a_gateway_change_nothing() -> None:

@@ -175,6 +175,7 @@ def test_r14_overdue_begins_by_itself_when_the_fire_passes() -> None:
 
 def test_r10_observed_since_is_the_present_unbroken_period() -> None:
     fleet = rig()
+    fleet.clock.set(START + 2 * HOUR)
     listening = GatewayListening(gateway="gw-1", since=START)
     fleet.publish(listening)
     assert queries.observed_since(fleet.db) == START
@@ -192,14 +193,23 @@ def test_r10_observed_since_is_the_present_unbroken_period() -> None:
     assert queries.observed_since(fleet.db) == START + HOUR
 
 
+def test_r10_a_gateway_whose_clock_was_ahead_by_a_day_listens_once_it_is_right() -> None:
+    fleet = rig()
+    fleet.publish(GatewayListening(gateway="gw-1", since=fleet.now + 24 * HOUR))
+    fleet.publish(GatewayStopped(gateway="gw-1", at=fleet.now + 24 * HOUR))
+    fleet.advance(MIN)
+    fleet.publish(GatewayListening(gateway="gw-1", since=fleet.now))
+    assert queries.observed_since(fleet.db) == fleet.now
+
+
 def test_strips_show_presence_gaps_and_marks() -> None:
     fleet = rig()
+    fleet.clock.set(START + 4 * HOUR)
     fleet.publish(GatewayListening(gateway="gw", since=START), online(since=START + HOUR))
     fleet.publish(GatewayStopped(gateway="gw", at=START + 2 * HOUR))
     fleet.publish(GatewayListening(gateway="gw", since=START + 3 * HOUR))
     fleet.publish(finished(at=START + 3 * HOUR))
     fleet.publish(AlertRaised(alert=alert(AlertKind.CHECK_FAILED)))
-    fleet.clock.set(START + 4 * HOUR)
     strip = queries.strips(fleet.db, [HOST], since=START, now=fleet.now)[HOST]
     assert [one.state for one in strip.intervals] == [
         "never_seen", "online", "not_observed", "online",
