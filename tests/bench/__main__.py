@@ -63,7 +63,7 @@ async def _measure(bench: Bench, noise: Noise, console: Console) -> list[Measure
         Measured(
             figure,
             [run[figure.key] for run in runs],
-            [run[figure.peer] for run in runs if figure.peer],
+            [run[figure.peer] for run in runs if figure.peer in run],
             calm,
         )
         for figure in measured

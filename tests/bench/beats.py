@@ -1,5 +1,5 @@
 """Heartbeats that the whole system answers in a second, beside a bare WebSocket echo server, and
-beside healthchecks' pings where there is one (`healthchecks.py`).
+beside healthchecks' pings where there is one (`healthchecks/`).
 
 Agents send the next one as soon as the last is answered, from this process; all servers are
 processes of their own.
@@ -17,7 +17,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.uri import parse_uri
 
 from cli.bench.line import Line
-from tests.bench import healthchecks
+from tests.bench.healthchecks import installed
+from tests.bench.healthchecks.pings import pings
 from tests.bench.rate import answers_a_second
 from tests.bench.system import up
 
@@ -68,8 +69,8 @@ async def measure(folder: Path) -> dict[str, float]:
         beaters = [Beater(uri, agent.token, greets=True) for agent in agents]
         ours = await answers_a_second(beaters, SECONDS)
     found = {"ours": ours, "bare": await _bare()}
-    if (code := healthchecks.source()) is not None:
-        found["pings"] = await healthchecks.pings(code, folder, SECONDS)
+    if (code := installed.source()) is not None:
+        found["pings"] = await pings(code, folder, SECONDS)
         found["ratio"] = ours / found["pings"]
     return found
 

@@ -10,7 +10,6 @@ from tests.bench import (
     bus,
     deadlines,
     fleet,
-    healthchecks,
     killed,
     loop,
     quiet,
@@ -19,6 +18,7 @@ from tests.bench import (
     telling,
 )
 from tests.bench.figure import Bench, Figure
+from tests.bench.healthchecks.installed import VARIABLE
 
 SERIAL = "serial sum of its raw limits /s"
 
@@ -100,7 +100,7 @@ BENCHES = (
     Bench(
         "silent",
         (Figure("messages", "200 hosts silent at once: messages per channel", "", 2, 1,
-                peer_name="healthchecks: 200, not measured"),),
+                peer="theirs", peer_name="healthchecks"),),
         telling.silent,
     ),
     Bench(
@@ -108,7 +108,9 @@ BENCHES = (
         (Figure("seconds", "receiver away 15 s, 200 alerts: delivered after its return", "s",
                 60, 10, peer="their_seconds", peer_name="s Alertmanager"),
          Figure("tries", "receiver away 15 s: tries of one alert", "", 5, 3,
-                peer="their_tries", peer_name="Alertmanager")),
+                peer="their_tries", peer_name="Alertmanager"),
+         Figure("lost", "receiver away 15 s, 200 alerts: never told", "", 0,
+                peer="dropped", peer_name="healthchecks")),
         away.measure,
     ),
     Bench(
@@ -131,7 +133,7 @@ BENCHES = (
                 peer="bare", peer_name="/s bare WebSocket echo"),
          Figure("ratio", "heartbeats answered a second ÷ healthchecks' pings", "", 10, 100,
                 more=True, peer="pings", peer_name="/s healthchecks' pings",
-                needs=healthchecks.VARIABLE)),
+                needs=VARIABLE)),
         beats.measure,
     ),
     Bench(

@@ -9,6 +9,7 @@ from pathlib import Path
 from cli.bench.crowd import percentile
 from libs.common.clock import SystemClock
 from libs.common.testing.webhook_receiver import WebhookReceiver
+from tests.bench.healthchecks import installed, messages
 from tests.bench.hosts import PATIENCE_SECONDS, add_channel, connected
 from tests.bench.system import LOCAL, Running, up
 
@@ -79,4 +80,7 @@ async def silent(folder: Path) -> dict[str, float]:
             await agent.abort()
         await receiver.wait_for(1, PATIENCE_SECONDS)
         await asyncio.sleep(REST_SECONDS)
-        return {"messages": len(receiver.received)}
+        found = {"messages": float(len(receiver.received))}
+    if (code := installed.source()) is not None:
+        found["theirs"] = await messages.of_silent_checks(code, folder, SILENT)
+    return found

@@ -1,51 +1,28 @@
-"""A real healthchecks, asked as fast as it answers: pings a second.
-
-It is no package, so nobody has it by accident: DORMICE_BENCH_HEALTHCHECKS names a folder with its
-source and, in `.venv`, what its `requirements.txt` lists and uWSGI. It runs as its own Docker image
-runs it: uWSGI with four processes, SQLite. What pings, is a cron job's `curl`: a connection each.
-"""
+"""How fast a healthchecks takes pings. It runs as its own Docker image runs it: uWSGI with four
+processes, SQLite. What pings, is a cron job's `curl`: a connection each."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
 from libs.common.testing.ports import free_ports
+from tests.bench.healthchecks.installed import Healthchecks
 from tests.bench.rate import START_SECONDS, answers_a_second
 
-VARIABLE = "DORMICE_BENCH_HEALTHCHECKS"
 CHECKS, AT_ONCE = 100, 50
 PROCESSES = 4
-MAKE_CHECKS = f"""
-from django.contrib.auth.models import User
-from hc.accounts.models import Project
-from hc.api.models import Check
-owner = User.objects.create(username="bench", email="bench@example.org")
-project = Project.objects.create(owner=owner)
-for _ in range({CHECKS}):
-    print(Check.objects.create(project=project).code)
-"""
-
-
-def source() -> Path | None:
-    """Return the folder that has it, None where nobody named one."""
-    named = os.environ.get(VARIABLE)
-    return Path(named).absolute() if named else None
 
 
 async def pings(code: Path, folder: Path, seconds: float) -> float:
     """Return how many pings a second it answers, on an empty database in `folder`."""
-    own = {"DEBUG": "False", "SECRET_KEY": "bench", "ALLOWED_HOSTS": "*"}
-    environment = {**os.environ, **own, "DB_NAME": str(folder / "hc.sqlite")}
-    await _manage(code, environment, "migrate", "-v0")
-    checks = (await _manage(code, environment, "shell", "-v0", told=MAKE_CHECKS)).split()
-    assert len(checks) == CHECKS, checks
-    async with _served(code, environment) as port:
+    peer = Healthchecks(code, folder)
+    checks = await peer.make_checks(CHECKS)
+    async with _served(peer) as port:
         pingers = [Pinger(port, checks[place::AT_ONCE]) for place in range(AT_ONCE)]
         rate = await answers_a_second(pingers, seconds)
         refused = [pinger.refused for pinger in pingers if pinger.refused]
@@ -53,28 +30,16 @@ async def pings(code: Path, folder: Path, seconds: float) -> float:
         return rate
 
 
-async def _manage(code: Path, environment: dict[str, str], *words: str, told: str = "") -> str:
-    """Run one of its management commands. Raises: RuntimeError."""
-    process = await asyncio.create_subprocess_exec(
-        code / ".venv/bin/python3", "manage.py", *words,
-        cwd=code, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE,
-    )  # fmt: skip
-    out, error = await process.communicate(told.encode())
-    if process.returncode:
-        raise RuntimeError(f"healthchecks' {words[0]} failed: {error.decode()[-500:]}")
-    return out.decode()
-
-
 @asynccontextmanager
-async def _served(code: Path, environment: dict[str, str]) -> AsyncIterator[int]:
+async def _served(peer: Healthchecks) -> AsyncIterator[int]:
     """Serve it on loopback, and yield the port."""
     (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
-        code / ".venv/bin/uwsgi", "--master", "--die-on-term", "--thunder-lock",
+        peer.code / ".venv/bin/uwsgi", "--master", "--die-on-term", "--thunder-lock",
         "--disable-logging", "--enable-threads", "--processes", str(PROCESSES),
-        "--http-socket", f"127.0.0.1:{port}", "--home", code / ".venv",
+        "--http-socket", f"127.0.0.1:{port}", "--home", peer.code / ".venv",
         "--module", "hc.wsgi:application",
-        cwd=code, env=environment, stdout=DEVNULL, stderr=DEVNULL,
+        cwd=peer.code, env=peer.environment, stdout=DEVNULL, stderr=DEVNULL,
     )  # fmt: skip
     try:
         await _until_open(port, process)
