@@ -1,14 +1,19 @@
-"""Whatever is sent: one clear 4xx as a problem, never 5xx, and the service stays up."""
+"""Whatever is sent: one clear 4xx as a problem, never 5xx, and the service stays up: it is the same
+one for all of them."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.ui.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON = {"content-type": "application/json"}
 DEEP = b'{"always_on": true, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -24,9 +29,21 @@ BODIES: list[tuple[bytes, int]] = [
 ]  # fmt: skip
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with World(tmp_path_factory.mktemp("world")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def host_id(world: World) -> str:
+    return await world.enroll("web-1")
+
+
 @pytest.mark.parametrize(("body", "status"), BODIES, ids=range(len(BODIES)))
-async def test_a_bad_body_is_a_clear_4xx(world: World, body: bytes, status: int) -> None:
-    host_id = await world.enroll("web-1")
+async def test_a_bad_body_is_a_clear_4xx(
+    world: World, host_id: str, body: bytes, status: int
+) -> None:
     answer = await world.api.put(f"/hosts/{host_id}/mode", content=body, headers=JSON)
     check_problem(answer, status)
     assert (await world.get(f"/hosts/{host_id}"))["always_on"] is True
@@ -84,8 +101,7 @@ POSTS: list[tuple[str, str, Any]] = [
 ]  # fmt: skip
 
 
-async def test_wrong_values_are_clear_4xx_and_change_nothing(world: World) -> None:
-    host_id = await world.enroll("web-1")
+async def test_wrong_values_are_clear_4xx_and_change_nothing(world: World, host_id: str) -> None:
     before = await world.get(f"/hosts/{host_id}")
     for method, path, body in POSTS:
         answer = await world.api.request(method, path.format(host=host_id), json=body)
@@ -118,8 +134,10 @@ async def test_bad_questions_are_422(world: World, path: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["source-groups", "schedules", "timeline", "decisions"])
-async def test_the_lists_of_a_host_take_what_every_list_takes(world: World, part: str) -> None:
-    path = f"/hosts/{await world.enroll('web-1')}/{part}"
+async def test_the_lists_of_a_host_take_what_every_list_takes(
+    world: World, host_id: str, part: str
+) -> None:
+    path = f"/hosts/{host_id}/{part}"
     for wrong in ("limit=0", "limit=1001", "cursor=nope", "sort=secret", "nonsense=1"):
         check_problem(await world.api.get(f"{path}?{wrong}"), 422)
     assert set(await world.get(path, limit=1000)) == {"items", "next"}
@@ -133,8 +151,7 @@ async def test_a_cursor_of_another_sort_is_refused(world: World) -> None:
     check_problem(answer, 422)
 
 
-async def test_other_content_types_methods_and_addresses(world: World) -> None:
-    host_id = await world.enroll("web-1")
+async def test_other_content_types_methods_and_addresses(world: World, host_id: str) -> None:
     form = await world.api.put(f"/hosts/{host_id}/mode", data={"always_on": "1"})
     check_problem(form, 415)
     check_problem(await world.api.put("/hosts"), 405)
