@@ -16,9 +16,9 @@ from typing import Any
 from agent.engines.environment import plain_environment
 from agent.engines.secrets import Cleaner
 from agent.work import Engine, Listener, Outcome, Process, Stopped, Work
-from libs.common.protocol import FailureReason, RunStatus
+from libs.common.protocol import HOOKS, FailureReason, RunStatus
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER = HOOKS
 CANNOT_START = 127  # As a shell says it.
 
 

@@ -68,6 +68,10 @@ class RunStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+HOOKS = ("before", "after")
+"""What a source group may have a command for: before its backup, and after it."""
+
+
 class FailureReason(StrEnum):
     """Why a job did not succeed, where that is known: for programs, as `error` is for people.
 

@@ -15,6 +15,7 @@ from libs.common.durations import render_duration
 from libs.common.errors import BadInput, Conflict, Forbidden
 from libs.common.events.host import Actor, HostRecord, Schedule, SourceGroup
 from libs.common.labels import LABEL_LENGTH, check_label, check_tag
+from libs.common.protocol import HOOKS
 from libs.common.thresholds import LONGEST
 from services.registry import policy
 
@@ -30,13 +31,11 @@ MAX_RETRIES = 100
 MAX_RECORD_BYTES = 256 * 1024
 HOSTNAME_LENGTH = 255
 PLATFORM_LENGTH = 32
-MAX_HOOKS = 16
 
 _ABSOLUTE = re.compile(r"/|~(/|$)|[A-Za-z]:[\\/]|\\\\")
 _COUNTS = frozenset({"last", "hourly", "daily", "weekly", "monthly", "yearly"})
 _SPANS = frozenset({"within", *(f"within_{count}" for count in _COUNTS - {"last"})})
 _SPAN = re.compile(r"([0-9]{1,5}[ymdh])+")
-_HOOK = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _LOCAL_ZONES = frozenset({"localtime", "Factory", "posixrules"})
 
@@ -186,18 +185,16 @@ def _check_retention(retention: Mapping[str, Any]) -> None:
 
 
 def _check_hooks(hooks: Mapping[str, Any]) -> None:
-    """Accept a command (text, or a list of its words) or a number under each hook's name."""
-    if len(hooks) > MAX_HOOKS:
-        raise BadInput(f"hooks may have at most {MAX_HOOKS} entries")
+    """Accept a command: a text for the shell, or a list of its words. One that no agent runs would
+    leave a database open that was to be closed."""
     for key, value in hooks.items():
-        if not _HOOK.fullmatch(key):
-            raise BadInput(f"hooks: {key[:40]!r} is not a hook's name")
+        if key not in HOOKS:
+            raise BadInput(f"hooks: {key[:40]!r} is not a hook; there is {' and '.join(HOOKS)}")
         words = value if isinstance(value, list) else [value]
         if not 0 < len(words) <= MAX_PATTERNS or not all(map(_is_word, words)):
             raise BadInput(f"hooks.{key} must be a command of at most {PATTERN_LENGTH} characters")
 
 
 def _is_word(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= PATTERN_LENGTH and not _UNSTORABLE.search(value)
-    return type(value) in {int, bool} and abs(value) < 2**53
+    is_text = isinstance(value, str)
+    return is_text and len(value) <= PATTERN_LENGTH and not _UNSTORABLE.search(value)

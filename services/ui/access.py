@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from libs.common.errors import Conflict, Unauthorized
 from libs.common.events.host import Actor, Audit
+from libs.common.labels import check_label
 from libs.common.loop.tx import Tx
 from services.ui import store_access as store
 from services.ui.errors import ApiTokenNotFound, LastAdmin, OperatorNotFound
@@ -20,6 +21,7 @@ Role = Literal["viewer", "operator", "admin"]
 SESSION_LASTS = timedelta(days=7)
 SETUP_CODE_LASTS = timedelta(minutes=30)
 FIRST_ADMIN = "admin"
+NAME = "an API token's name"
 """Name of the operator, and id of the API token, that come from the settings."""
 
 
@@ -135,9 +137,15 @@ def replace_setup_code(tx: Tx, actor: Actor, code_hash: str) -> datetime:
 
 
 def create_token(tx: Tx, actor: Actor, token: ApiTokenView, token_hash: str) -> ApiTokenView:
-    """Add a token; only its hash is kept."""
+    """Add a token; only its hash is kept. Raises: BadInput."""
     made = ApiTokenView(
-        tx.new_id(), token.name, token.role, actor.name, tx.now, token.expires_at, None
+        tx.new_id(),
+        check_label(token.name, NAME),
+        token.role,
+        actor.name,
+        tx.now,
+        token.expires_at,
+        None,
     )
     store.save_token(tx, made, token_hash)
     _audit(tx, actor, "api_token.created", made.id, after={"name": made.name, "role": made.role})
@@ -145,8 +153,10 @@ def create_token(tx: Tx, actor: Actor, token: ApiTokenView, token_hash: str) -> 
 
 
 def change_token(tx: Tx, actor: Actor, token_id: str, changes: dict[str, Any]) -> ApiTokenView:
-    """Change name or role. Raises: ApiTokenNotFound."""
+    """Change name or role. Raises: ApiTokenNotFound, BadInput."""
     before = _get_token(tx, token_id)
+    if "name" in changes:
+        changes = changes | {"name": check_label(changes["name"], NAME)}
     store.change_token(tx, token_id, **changes)
     after = _get_token(tx, token_id)
     _audit(

@@ -19,6 +19,7 @@ from libs.common.errors import BadInput, HostNotFound, RemoteError, Unavailable
 from libs.common.events.host import Actor, HostRecord
 from libs.common.loop.service import Service
 from libs.common.rpc import call
+from services.ui.reads.paging import is_row_number
 from services.ui.views import DecisionView, Page, TimelineInterval
 
 READ_YOUR_WRITES = timedelta(seconds=1)
@@ -144,7 +145,8 @@ def decode_marks(cursor: str) -> dict[str, int]:
     """Return from where on each service is asked. Raises: BadInput."""
     try:
         marks = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if set(marks) <= set(DECIDERS) and all(type(row) is int for row in marks.values()):
+        sound = all(type(row) is int and is_row_number(row) for row in marks.values())
+        if set(marks) <= set(DECIDERS) and sound:
             return dict(marks)
     except (ValueError, TypeError, AttributeError, RecursionError):
         pass

@@ -87,7 +87,7 @@ async def job_log(request: ApiRequest, job_id: PathId) -> Answered:
     done = await _ask(request, "log", job_id)
     log = shapes.JobLogOut.model_validate(done.result)
     if request.headers.get("accept", "").startswith("text/plain"):
-        return Response(log.text.encode(), media_type="text/plain; charset=utf-8")
+        return Response(log.text.encode(), media_type="text/plain")
     return answer(log)
 
 

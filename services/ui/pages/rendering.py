@@ -27,7 +27,7 @@ from services.ui.site import site_of
 
 PageRequest = Request[Any, Any, Any]
 PathId = FromPath[str]
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"  # Litestar says that it is UTF-8.
 SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

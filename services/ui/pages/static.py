@@ -12,11 +12,11 @@ from litestar.exceptions import NotFoundException
 from services.ui.pages.rendering import PageRequest, PathId
 
 TYPES = {
-    "dormice.css": "text/css; charset=utf-8",
-    "live.js": "text/javascript; charset=utf-8",
-    "live-worker.js": "text/javascript; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "htmx.min.js": "text/javascript; charset=utf-8",
+    "dormice.css": "text/css",
+    "live.js": "text/javascript",
+    "live-worker.js": "text/javascript",
+    "page.js": "text/javascript",
+    "htmx.min.js": "text/javascript",
     "favicon.svg": "image/svg+xml",
 }
 HTMX = "htmx.min.js"

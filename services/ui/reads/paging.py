@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -128,6 +129,20 @@ def fetch_page(
     )
 
 
+def _is_of_a_column(value: Any) -> bool:
+    """Say whether SQLite could have given, and takes, this value of a cursor."""
+    if isinstance(value, str):
+        return not any("\ud800" <= char <= "\udfff" for char in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return type(value) is int and is_row_number(value)
+
+
+def is_row_number(value: int) -> bool:
+    """Say whether SQLite can hold an integer."""
+    return -(2**63) <= value < 2**63
+
+
 def _cursor_of(sort: str, edge: sqlite3.Row, *, backward: bool) -> str:
     return encode_cursor(sort, (edge["_key"], edge["_id"]), backward=backward)
 
@@ -145,11 +160,7 @@ def decode_cursor(cursor: str, sort: str) -> tuple[bool, tuple[Any, Any]]:
             raise ValueError
         padded = cursor + "=" * (-len(cursor) % 4)
         made_for, backward, key, identity = json.loads(base64.urlsafe_b64decode(padded))
-        sound = all(
-            isinstance(part, (str, int, float)) and not isinstance(part, bool)
-            for part in (key, identity)
-        )
-        if backward not in (0, 1) or not sound:
+        if backward not in (0, 1) or not (_is_of_a_column(key) and _is_of_a_column(identity)):
             raise ValueError
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise BadInput("this cursor is none of ours; begin at the first page") from None

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from services.ui.calls import encode_marks
+from services.ui.reads.paging import encode_cursor
 from tests.integration.ui.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -93,6 +95,10 @@ POSTS: list[tuple[str, str, Any]] = [
      {"cron": "@daily", "source_group_ids": [], "catch_up": "x"}),
     ("POST", "/hosts/{host}/backup", {"source_group_id": "nope"}),
     ("POST", "/hosts/{host}/backup", {"source_group_id": "x", "when_it_wakes": "true"}),
+    ("POST", "/hosts/{host}/source-groups",
+     {"name": "a", "includes": ["/a"], "hooks": {"befor": "systemctl stop db"}}),
+    ("POST", "/api-tokens", {"name": "\x00", "role": "viewer"}),
+    ("POST", "/api-tokens", {"name": "a\u202eb", "role": "viewer"}),
     ("POST", "/channels", {"name": "a", "kind": "pigeon", "config": {}}),
     ("POST", "/channels", {"name": "a", "kind": "webhook", "config": {"url": "ftp://x"}}),
     ("POST", "/channels", {"name": "a", "kind": "webhook", "config": []}),
@@ -141,6 +147,26 @@ async def test_the_lists_of_a_host_take_what_every_list_takes(
     for wrong in ("limit=0", "limit=1001", "cursor=nope", "sort=secret", "nonsense=1"):
         check_problem(await world.api.get(f"{path}?{wrong}"), 422)
     assert set(await world.get(path, limit=1000)) == {"items", "next"}
+
+
+@pytest.mark.parametrize("edge", [
+    (10**30, "x"), (-(10**30), "x"), ("\ud800", "x"), ("x", "\ud800"), (1e999, "x"), ("x", 2**63),
+    ([], "x"), (True, "x"),
+])  # fmt: skip
+async def test_a_forged_cursor_is_422(world: World, edge: tuple[Any, Any]) -> None:
+    for path, sort in (("/hosts", "name"), ("/operators", "name"), ("/jobs", "-created_at"),
+                       ("/alerts", "-raised_at"), ("/audit", "-at")):  # fmt: skip
+        cursor = encode_cursor(sort, edge)
+        answer = await world.api.get(path, params={"cursor": cursor, "sort": sort})
+        check_problem(answer, 422)
+        assert "none of ours" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("mark", [10**30, -(10**30), 1.5, "1"])
+async def test_a_forged_cursor_of_decisions_is_422(world: World, host_id: str, mark: Any) -> None:
+    cursor = encode_marks({"presence": mark})
+    answer = await world.api.get(f"/hosts/{host_id}/decisions", params={"cursor": cursor})
+    check_problem(answer, 422)
 
 
 async def test_a_cursor_of_another_sort_is_refused(world: World) -> None:
