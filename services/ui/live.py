@@ -27,7 +27,7 @@ LOOK_AGAIN_SECONDS = 15.0
 """How often what changes only by time (a countdown that ends, overdue) is looked at."""
 
 _TIME_TEXT = re.compile(r">[^<]*</time>")
-_OF_HOST, _OF_JOB = ("row", "host"), ("jobrow", "job")
+_OF_HOST, _OF_JOB = ("row", "host", "plan"), ("jobrow", "job")
 _GENERAL = ("fleet", "list", "enroll")
 
 

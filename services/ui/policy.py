@@ -77,6 +77,11 @@ def _pair_overdue_from(
     return record.enrolled_at if never else None
 
 
+def is_overdue_now(overdue_from: datetime | None, current_job: str | None, now: datetime) -> bool:
+    """Say whether a host is shown as overdue: not while it is at it."""
+    return overdue_from is not None and overdue_from <= now and current_job is None
+
+
 def host_overdue_from(record: HostRecord, last: LastSuccess) -> datetime | None:
     """Return the earliest of what `overdue_from` says of the host's schedules."""
     moments = [overdue_from(record, schedule, last) for schedule in record.schedules]

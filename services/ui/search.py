@@ -171,7 +171,8 @@ def _mode(value: str, _: datetime) -> Condition:
 def _is(value: str, now: datetime) -> Condition:
     word = value.lower().replace("_", "-")
     if word == "overdue":
-        return Condition("host.overdue_at <= ?", (to_micros(now),))
+        overdue = "host.overdue_at <= ? AND host.current_job_id IS NULL"
+        return Condition(overdue, (to_micros(now),))
     if word in _IS:
         return Condition(_IS[word])
     if word in _MODES:

@@ -263,3 +263,6 @@ class Verdict:
     problems: tuple[Problem, ...]
     more: int
     """Problems that are not listed."""
+
+    never: str = ""
+    """How many have no backup yet, in words."""

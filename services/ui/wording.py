@@ -79,10 +79,22 @@ class Trouble:
     kinds: tuple[str, ...] = ()
 
 
-def verdict(counts: FleetCounts, troubles: Sequence[Trouble], now: datetime) -> Verdict:
+def verdict(
+    counts: FleetCounts, troubles: Sequence[Trouble], now: datetime, *, never_backed_up: int = 0
+) -> Verdict:
     """Return the sentence that a person reads first, and the hosts that it counts."""
     problems = tuple(Problem(one.host_id, one.host_name, _trouble(one, now)) for one in troubles)
-    return Verdict(_summary(counts), problems, max(counts.attention - len(problems), 0))
+    more = max(counts.attention - len(problems), 0)
+    return Verdict(_summary(counts), problems, more, _never(counts.total, never_backed_up))
+
+
+def _never(total: int, never_backed_up: int) -> str:
+    """Nobody is told of a host that has no backup yet, so it is said here."""
+    if never_backed_up == 0:
+        return ""
+    if never_backed_up == total:
+        return "No backup yet." if total == 1 else "None has a backup yet."
+    return f"{never_backed_up} {'has' if never_backed_up == 1 else 'have'} no backup yet."
 
 
 def _summary(counts: FleetCounts) -> str:

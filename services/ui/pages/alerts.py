@@ -60,6 +60,15 @@ class AlertPages(Controller):
             list_id=list_id,
         )  # fmt: skip
 
+    @get("/{alert_id:str}")
+    async def alert(self, request: PageRequest, alert_id: PathId) -> Response[str]:
+        """One alert: where the link of a notification leads."""
+        shown = await _read_one(site_of(request), alert_id)
+        return await show(
+            request, "alerts.html", tab="", shown=shown, host_id=None, channels="",
+            base="", first=None, live={}, list_id="",
+        )  # fmt: skip
+
     @post("/{alert_id:str}/acknowledge", guards=[page("operator"), same_origin], status_code=303)
     async def acknowledge(self, request: PageRequest, alert_id: PathId) -> Redirect:
         return await _change(request, alert_id, "acknowledge", "acknowledged")
@@ -70,18 +79,31 @@ class AlertPages(Controller):
 
 
 async def _read(site: Site, request: PageRequest, wanted: AlertFilter) -> Shown:
-    now, part, fleet = site.now, paging.part_of(request), site.fleet
+    now, part = site.now, paging.part_of(request)
+    return await site.read(
+        lambda db: _shown(db, site, queries.list_alerts(db, wanted, now=now, part=part))
+    )
+
+
+async def _read_one(site: Site, alert_id: str) -> Shown:
+    """Raises: AlertNotFound."""
+    now = site.now
 
     def read(db: sqlite3.Connection) -> Shown:
-        found = queries.list_alerts(db, wanted, now=now, part=part)
-        ids = {alert.host_id for alert in found.items if alert.host_id}
-        hosts = {one: queries.find_host(db, one, now=now, fleet=fleet) for one in ids}
-        told = queries.deliveries_of(db, [alert.id for alert in found.items])
-        known = {one: host for one, host in hosts.items() if host is not None}
-        latest = queries.latest_deliveries(db)
-        return Shown(found, queries.alert_counts(db), told, known, latest)
+        found = queries.find_alert(db, alert_id, now=now)
+        if found is None:
+            raise AlertNotFound
+        return _shown(db, site, Page((found,), next=None, previous=None))
 
     return await site.read(read)
+
+
+def _shown(db: sqlite3.Connection, site: Site, found: Page[AlertView]) -> Shown:
+    ids = {alert.host_id for alert in found.items if alert.host_id}
+    hosts = {one: queries.find_host(db, one, now=site.now, fleet=site.fleet) for one in ids}
+    told = queries.deliveries_of(db, [alert.id for alert in found.items])
+    known = {one: host for one, host in hosts.items() if host is not None}
+    return Shown(found, queries.alert_counts(db), told, known, queries.latest_deliveries(db))
 
 
 async def _change(request: PageRequest, alert_id: str, verb: str, said: str) -> Redirect:

@@ -8,7 +8,7 @@ from services.ui import queries
 from services.ui.guards import page
 from services.ui.pages import paging
 from services.ui.pages.rendering import PageRequest, show
-from services.ui.pages.times import clock, zone_of
+from services.ui.pages.times import clock_at
 from services.ui.queries import AuditFilter
 from services.ui.site import site_of
 
@@ -39,5 +39,5 @@ class AuditPages(Controller):
         found = await site.read(lambda db: queries.list_all_schedules(db, now=now, part=part))
         return await show(
             request, "schedules.html", page=found, base=paging.base_of(request),
-            clock=lambda moment, zone: clock(moment, now, zone_of(zone)), live={},
+            clock=clock_at(now), live={},
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """The pieces of pages that can change, by key: what the live stream sends, read in one hop.
 
-A key is (kind, id). Kinds: `row` and `host` of a host, `alert`, `jobrow` and `job` of a job,
-`fleet` (verdict and counts), `list` (which of its rows no longer match), `enroll` (steps).
+A key is (kind, id). Kinds: `row`, `host` and `plan` (its schedules) of a host, `alert`, `jobrow`
+and `job` of a job, `fleet` (verdict and counts), `list` (which of its rows no longer match),
+`enroll` (steps).
 
 One stream serves all tabs of a browser, so an element's id names what it shows: two tabs with two
 hosts must not take each other's pieces. A list is of one tab: its id is made with the page.
@@ -10,7 +11,7 @@ hosts must not take each other's pieces. A list is of one tab: its id is made wi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +21,11 @@ from services.ui.pages.alerts import filter_of
 from services.ui.pages.host import Parts, read_parts, strip_for, told_for
 from services.ui.pages.rendering import macros
 from services.ui.pages.rows import cells_of, make_row, strips_of
-from services.ui.pages.times import clock, zone_of
+from services.ui.pages.times import clock, clock_at, zone_of
 from services.ui.pages.wants import Key, ListWant
 from services.ui.queries import JobFilter
 from services.ui.site import Site
-from services.ui.views import DeliveryView, HostView, Strip
+from services.ui.views import DeliveryView, HostView, ScheduleView, Strip
 
 Elements = dict[str, str]
 """Element id → HTML."""
@@ -37,6 +38,7 @@ class Known:
     hosts: dict[str, HostView] = field(default_factory=dict)
     strips: dict[str, Strip] = field(default_factory=dict)
     parts: dict[str, Parts] = field(default_factory=dict)
+    plans: dict[str, Sequence[ScheduleView]] = field(default_factory=dict)
     alerts: dict[str, Any] = field(default_factory=dict)
     told: dict[str, list[DeliveryView]] = field(default_factory=dict)
     jobs: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +71,8 @@ def _read(db: sqlite3.Connection, site: Site, keys: list[Key]) -> Known:
     for host_id in pages:
         if host_id in known.hosts:
             known.parts[host_id] = read_parts(db, known.hosts[host_id], site)
+    for host_id in {one for kind, one in keys if kind == "plan"}:
+        known.plans[host_id] = queries.list_schedules(db, host_id, now=now)
     alerts = [one for kind, one in keys if kind == "alert"]
     known.alerts = {one: queries.find_alert(db, one, now=now) for one in alerts}
     known.told = queries.deliveries_of(db, alerts) if alerts else {}
@@ -139,7 +143,7 @@ def _host(site: Site, known: Known, host_id: str) -> Elements:
     made, now, where = macros("parts/host.html"), site.now, zone_of(host.timezone)
     elements = {
         "state": made.state(host, now),
-        "mode": made.mode(host),
+        "title": made.title(host),
         "backup-word": made.backup_word(host),
         "told": made.told(host, told_for(host, parts, site)),
         "alerts": made.alerts(host, parts.alerts, now),
@@ -151,10 +155,21 @@ def _host(site: Site, known: Known, host_id: str) -> Elements:
         said = {"schedule": schedule, "clock": lambda moment: clock(moment, now, where)}
         elements[f"s-{schedule.id}-next"] = made.schedule_next(**said)
         elements[f"s-{schedule.id}-last"] = made.schedule_last(now=now, **said)
+        elements[f"s-{schedule.id}-switch"] = made.schedule_switch(schedule)
     for group in parts.groups:
         elements[f"g-{group.id}-last"] = made.group_last(group, now)
         elements[f"g-{group.id}-run"] = made.group_run(group)
     return {name: str(html).strip() for name, html in elements.items()}
+
+
+def _plan(site: Site, known: Known, host_id: str) -> Elements:
+    """The rows of a host's schedules on the page of all schedules."""
+    made, now = macros("parts/schedules.html"), site.now
+    elements: Elements = {}
+    for one in known.plans[host_id]:
+        elements[f"p-{one.id}-last"] = str(made.last(one, now))
+        elements[f"p-{one.id}-next"] = str(made.next(one, clock_at(now)))
+    return elements
 
 
 def _alert(site: Site, known: Known, alert_id: str) -> Elements:
@@ -222,6 +237,6 @@ def _enroll(_site: Site, known: Known, token_id: str) -> Elements:
 
 
 _RENDER: dict[str, Callable[[Site, Known, Any], Elements]] = {
-    "row": _row, "host": _host, "alert": _alert, "jobrow": _job_row, "job": _job,
+    "row": _row, "host": _host, "plan": _plan, "alert": _alert, "jobrow": _job_row, "job": _job,
     "fleet": _fleet, "list": _list, "enroll": _enroll,
 }  # fmt: skip

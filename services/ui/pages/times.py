@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -95,6 +96,11 @@ def clock(moment: datetime, now: datetime, where: ZoneInfo) -> str:
     if days < 7:
         return f"{local:%a %H:%M}"
     return full_day(moment, where) + f" {local:%H:%M}"
+
+
+def clock_at(now: datetime) -> Callable[[datetime, str], str]:
+    """Return `clock` as of `now`: (moment, name of a zone) → text."""
+    return lambda moment, name: clock(moment, now, zone_of(name))
 
 
 def full_day(moment: datetime, where: ZoneInfo) -> str:

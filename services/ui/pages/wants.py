@@ -17,7 +17,7 @@ MOST_TABS = 64
 MOST_IDS = 1000
 _LIST_ID = re.compile(r"list-[a-z0-9]{1,32}")
 SINGLE = {"host": "host", "job": "job", "enroll": "enroll"}
-MANY = {"rows": "row", "alerts": "alert", "jobs": "jobrow"}
+MANY = {"rows": "row", "alerts": "alert", "jobs": "jobrow", "plans": "plan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ListWant:
 
 
 def keys_of(body: bytes) -> set[Key]:
-    """Return the keys that all tabs want: `{"tabs": [{rows, alerts, jobs, host, list, …}]}`.
+    """Return the keys that all tabs want: `{"tabs": [{rows, alerts, jobs, plans, host, list, …}]}`.
 
     Raises: BadForm.
     """

@@ -25,13 +25,16 @@ def fleet_counts(db: sqlite3.Connection, *, now: datetime) -> FleetCounts:
         backing_up=_count(db, "host WHERE removed = 0 AND current_job_id IS NOT NULL"),
         catching_up=_count(db, "host WHERE removed = 0 AND arm_state IS NOT NULL"),
         attention=_count(db, "host WHERE removed = 0 AND attention = 1"),
-        overdue=_count(
-            db,
-            "host WHERE removed = 0 AND overdue_at IS NOT NULL AND overdue_at <= ?",
-            to_micros(now),
-        ),
+        overdue=_count_overdue(db, now),
         alerts=_count(db, "alert WHERE state <> 'resolved' AND hidden = 0"),
     )
+
+
+def _count_overdue(db: sqlite3.Connection, now: datetime) -> int:
+    """Count as `is:overdue` does. Who backs up now is looked for among the few that do."""
+    overdue = "host WHERE removed = 0 AND overdue_at IS NOT NULL AND overdue_at <= ?"
+    at = to_micros(now)
+    return _count(db, overdue, at) - _count(db, f"{overdue} AND current_job_id IS NOT NULL", at)
 
 
 def _count(db: sqlite3.Connection, what: str, *parameters: int) -> int:
@@ -87,7 +90,8 @@ def fleet_verdict(db: sqlite3.Connection, *, now: datetime) -> Verdict:
         )
         for host in found
     ]  # fmt: skip
-    return wording.verdict(fleet_counts(db, now=now), troubles, now)
+    never = _count(db, "host WHERE removed = 0 AND ifnull(last_backup_at, -1) = -1")
+    return wording.verdict(fleet_counts(db, now=now), troubles, now, never_backed_up=never)
 
 
 def _open_kinds(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, tuple[str, ...]]:

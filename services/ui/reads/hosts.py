@@ -196,7 +196,7 @@ def _view(
     record = HostRecord.model_validate_json(host["record"])
     thresholds = policy.thresholds_of(record, fleet)
     overdue_from = moment(host["overdue_at"])
-    overdue = overdue_from is not None and overdue_from <= now
+    overdue = policy.is_overdue_now(overdue_from, host["current_job_id"], now)
     return HostView(
         id=host["id"], name=host["name"], always_on=bool(host["always_on"]),
         status=host["status"], display=Display(host["display"]), since=moment(host["since"]),

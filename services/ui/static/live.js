@@ -3,7 +3,7 @@
   const mark = document.getElementById("live");
   if (!mark) return;
   const ids = (name) => [...document.querySelectorAll(`[data-${name}]`)].map((one) => one.dataset[name]);
-  const rows = { rows: ids("host"), alerts: ids("alert"), jobs: ids("job") };
+  const rows = { rows: ids("host"), alerts: ids("alert"), jobs: ids("job"), plans: ids("plan") };
   const wants = { ...JSON.parse(document.body.dataset.live), ...rows };
   if (wants.list) wants.list.known = [...rows.rows, ...rows.alerts, ...rows.jobs];
 

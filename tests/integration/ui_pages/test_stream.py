@@ -145,3 +145,25 @@ async def test_who_may_listen(world: World, admin: httpx.AsyncClient) -> None:
     assert (await admin.post("/live", json=tab(), headers=elsewhere)).status_code == 403
     for body in (b"", b"{", b'{"tabs": [7]}', b'{"tabs": "' + b"x" * 100 + b'"}'):
         assert (await admin.post("/live", content=body)).status_code == 400
+
+
+async def test_the_schedules_of_a_host_on_both_pages_that_show_them(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id = await world.enroll("web-1")
+    made = await world.post(
+        f"/hosts/{host_id}/schedules", name="nightly", cron="@daily", source_group_ids=[]
+    )
+    shown = {"tabs": [{"plans": [host_id]}, {"host": host_id}]}
+    async with admin.stream("POST", "/live", json=shown) as answer:
+        told = frames(answer)
+        first = " ".join((await anext(told))["pieces"])
+        assert f'id="p-{made["id"]}-last"' in first
+        assert "Disable</button>" in first
+        await world.patch(f"/hosts/{host_id}/schedules/{made['id']}", enabled=False)
+        pieces = (await next_with(told, f'id="p-{made["id"]}-next"'))["pieces"]
+        assert any(f'id="p-{made["id"]}-next"' in one and "disabled" in one for one in pieces)
+        assert any("Enable</button>" in one for one in pieces)
+        await world.patch(f"/hosts/{host_id}", name="web-2", tags=["lab"])
+        title = await next_with(told, f'id="host-{host_id}-title"')
+        assert any("web-2" in one and "lab" in one for one in title["pieces"])

@@ -171,6 +171,11 @@ def test_r14_overdue_begins_by_itself_when_the_fire_passes() -> None:
     assert seen(fleet).overdue
     assert seen(fleet).next_fire_at == START.replace(day=17, hour=2)
     assert queries.fleet_counts(fleet.db, now=fleet.now).overdue == 1
+    fleet.publish(requested("j2"), JobStarted(**job_facts("j2"), at=fleet.now))
+    assert not seen(fleet).overdue
+    assert queries.fleet_counts(fleet.db, now=fleet.now).overdue == 0
+    asked = queries.parse_query("is:overdue")
+    assert queries.count_hosts(fleet.db, asked, now=fleet.now) == 0
 
 
 def test_r10_observed_since_is_the_present_unbroken_period() -> None:

@@ -31,6 +31,14 @@ def test_verdict_in_one_sentence(total: int, attention: int, said: str) -> None:
     assert verdict(FleetCounts(total=total, attention=attention), [], START).text == said
 
 
+@pytest.mark.parametrize(("total", "never", "said"), [
+    (3, 0, ""), (3, 1, "1 has no backup yet."), (3, 2, "2 have no backup yet."),
+    (3, 3, "None has a backup yet."), (1, 1, "No backup yet."),
+])  # fmt: skip
+def test_verdict_counts_who_has_no_backup_yet(total: int, never: int, said: str) -> None:
+    assert verdict(FleetCounts(total=total), [], START, never_backed_up=never).never == said
+
+
 def test_verdict_names_the_hosts() -> None:
     troubles = [
         Trouble("w3", "web-3", START - 18 * MIN, None, 0, ("agent_offline",)),
