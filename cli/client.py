@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
+from libs.common.addresses import Listen
 from libs.common.errors import BadInput, RemoteError, Unauthorized, Unavailable
 from libs.common.settings import DormiceSettings
 
@@ -27,7 +28,7 @@ class ClientSettings(DormiceSettings):
     data: Path = Path("dormice-data")
     url: str | None = None
     token: SecretStr | None = None
-    ui_listen: str = "127.0.0.1:8480"
+    ui_listen: Listen = "127.0.0.1:8480"
     admin_token: SecretStr | None = None
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cli.options import Ask
 from cli.output import warn
 from cli.times import day_and_clock, moment
+from libs.common.addresses import Listen
 from libs.common.settings import DormiceSettings
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -17,7 +18,7 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 class GatewayAddress(DormiceSettings):
     """Where agents connect, as far as this machine knows."""
 
-    gateway_listen: str = "127.0.0.1:8481"
+    gateway_listen: Listen = "127.0.0.1:8481"
 
 
 def make_token(ask: Ask, wanted: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from pydantic import field_validator
 from cli.banner import print_banner
 from cli.services import NAMES, settings_class
 from cli.system import System
+from libs.common.addresses import Listen
 from libs.common.aio import cancel
 from libs.common.bus.embedded import BusNotStarted, EmbeddedServer
 from libs.common.bus.nats import NatsBus
@@ -42,7 +43,7 @@ class UpSettings(DormiceSettings):
     """What `up` itself needs; every service reads its own from the same places."""
 
     data: Path = Path("dormice-data")
-    nats_listen: str = "127.0.0.1:4222"
+    nats_listen: Listen = "127.0.0.1:4222"
     log_level: str = "info"
 
     @field_validator("log_level")

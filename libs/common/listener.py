@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 
+from libs.common.addresses import parse_listen
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import SettingsError
 
@@ -127,14 +128,6 @@ class Listener:
         if self._server is not None and self._task is not None:
             self._server.leave.set()
             await asyncio.gather(self._task, return_exceptions=True)
-
-
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Return (host, port). Raises: ValueError that says how to write it."""
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{listen[:80]!r} is not host:port")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  `:8481` means every interface.
 
 
 def bind(listen: str) -> socket.socket:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import field_validator, model_validator
 
+from libs.common.addresses import Listen
 from libs.common.settings import DormiceSettings, Duration
 
 HELLO_TIMEOUT = timedelta(seconds=60)
@@ -25,7 +26,7 @@ _GATEWAY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 class GatewaySettings(DormiceSettings):
     """Field `gateway_listen` is the variable DORMICE_GATEWAY_LISTEN, and so on."""
 
-    gateway_listen: str = "127.0.0.1:8481"
+    gateway_listen: Listen = "127.0.0.1:8481"
     gateway_id: str = "gw-1"
     heartbeat_interval: Duration = timedelta(seconds=30)
     offline_after: Duration = timedelta(seconds=90)

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, field_validator
 from pydantic_settings import NoDecode
 
+from libs.common.addresses import Listen
 from libs.common.settings import DormiceSettings
 from services.notify.target_rules import Network
 
@@ -40,7 +41,7 @@ class NotifySettings(DormiceSettings):
     ] = ()  # fmt: skip
     """Networks that messages may reach although they are private."""
 
-    ui_listen: str = "127.0.0.1:8480"
+    ui_listen: Listen = "127.0.0.1:8480"
     public_url: str | None = None
     """Where people reach the pages; unset: where the ui listens."""
 

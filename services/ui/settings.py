@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from libs.common.addresses import Listen
 from libs.common.settings import DormiceSettings, Duration
 from services.ui.views import FleetDefaults
 
@@ -15,8 +16,8 @@ class UiSettings(DormiceSettings):
     """`data` is the state directory; the two thresholds are what it shows as the fleet's."""
 
     data: Path = Path("dormice-data")
-    ui_listen: str = "127.0.0.1:8480"
-    gateway_listen: str = "127.0.0.1:8481"  # Where agents dial: shown when a host is added.
+    ui_listen: Listen = "127.0.0.1:8480"
+    gateway_listen: Listen = "127.0.0.1:8481"  # Where agents dial: shown when a host is added.
     admin_token: SecretStr | None = None
     admin_password: SecretStr | None = None
     agent_offline_floor: Duration = timedelta(minutes=15)

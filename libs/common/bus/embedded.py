@@ -18,6 +18,7 @@ from typing import IO
 
 import structlog
 
+from libs.common.addresses import parse_listen
 from libs.common.bus.rights import USERS
 from libs.common.bus.server_config import server_config
 from libs.common.clock import monotonic_seconds
@@ -34,7 +35,6 @@ _PREDECESSOR_SECONDS = 5.0
 _STOP_SECONDS = 1.0
 _POLL_SECONDS = 0.005
 _LOG_LINES = 12
-_LAST_PORT = 65535
 
 
 class BusNotStarted(DormiceError):
@@ -135,7 +135,10 @@ class EmbeddedServer:
         Raises:
             BusNotStarted
         """
-        host, port = _parse_listen(self._listen)
+        try:
+            host, port = parse_listen(self._listen)  # NATS, too, understands a bare ":4222".
+        except ValueError as error:
+            raise BusNotStarted(f"DORMICE_NATS_LISTEN: {error}") from None
         port = port or _free_port(host)
         _wait_for_port(host, port)
         self._listen = f"{host}:{port}"
@@ -223,14 +226,6 @@ def _popen(command: list[str], output: IO[bytes], keep_fd: int) -> subprocess.Po
         pass_fds=(keep_fd,),
         start_new_session=True,
     )
-
-
-def _parse_listen(listen: str) -> tuple[str, int]:
-    """Return host and port. Raises: BusNotStarted."""
-    host, colon, port = listen.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
-        raise BusNotStarted(f"DORMICE_NATS_LISTEN: {listen[:80]!r} is not host:port")
-    return host or _ANYWHERE, int(port)  # NATS, too, understands a bare ":4222".
 
 
 def _free_port(host: str) -> int:

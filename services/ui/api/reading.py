@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from litestar import Request
 from litestar.params import FromPath
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from libs.common.errors import BadInput
 from services.ui.api.problems import BadBody, WrongContentType
@@ -120,7 +121,7 @@ def _validated(model: type[M], value: Any) -> M:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         mistakes = [
-            {"field": ".".join(str(part) for part in one["loc"])[:80], "message": _said(one["msg"])}
+            {"field": ".".join(str(part) for part in one["loc"])[:80], "message": _said(one, model)}
             for one in found[:MAX_MISTAKES]
         ]
         first = mistakes[0]
@@ -128,5 +129,7 @@ def _validated(model: type[M], value: Any) -> M:
         raise BadInput(where + first["message"], errors=mistakes) from None
 
 
-def _said(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+def _said(mistake: ErrorDetails, model: type[BaseModel]) -> str:
+    if mistake["type"] == "extra_forbidden" and len(mistake["loc"]) == 1:
+        return f"is none of {', '.join(sorted(model.model_fields))}"
+    return mistake["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")

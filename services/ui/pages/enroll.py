@@ -11,8 +11,8 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 
+from libs.common.addresses import parse_listen
 from libs.common.errors import DormiceError
-from libs.common.listener import parse_listen
 from services.ui import queries
 from services.ui.guards import is_https, page, read_form, same_origin
 from services.ui.pages import forms

@@ -225,8 +225,9 @@ async def test_a_wrong_setting_is_one_line_that_names_it(
 
 @pytest.mark.parametrize(("variable", "value"), [
     ("DORMICE_NATS_LISTEN", "nowhere"), ("DORMICE_LOG_LEVEL", "loud"),
+    ("DORMICE_UI_LISTEN", "nowhere"), ("DORMICE_GATEWAY_LISTEN", "1.2.3.4:65536"),
     ("DORMICE_STALE_AFTER", "soon"),
-], ids=["bus address", "log level", "duration"])  # fmt: skip
+], ids=["bus address", "log level", "web address", "agent address", "duration"])  # fmt: skip
 async def test_up_names_a_wrong_setting_in_one_line(
     tmp_path: Path, variable: str, value: str
 ) -> None:

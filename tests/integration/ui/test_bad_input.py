@@ -139,6 +139,11 @@ async def test_bad_questions_are_422(world: World, path: str) -> None:
         check_problem(answer, 422)
 
 
+async def test_what_a_list_can_be_asked_is_told(world: World) -> None:
+    detail = (await world.api.get("/alerts?nonsense=1")).json()["detail"]
+    assert detail.startswith("nonsense: is none of acknowledged_by, cursor, ")
+
+
 @pytest.mark.parametrize("part", ["source-groups", "schedules", "timeline", "decisions"])
 async def test_the_lists_of_a_host_take_what_every_list_takes(
     world: World, host_id: str, part: str
