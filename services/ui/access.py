@@ -168,8 +168,14 @@ def change_token(tx: Tx, actor: Actor, token_id: str, changes: dict[str, Any]) -
 
 
 def delete_token(tx: Tx, actor: Actor, token_id: str) -> None:
-    """Raises: ApiTokenNotFound."""
+    """Raises: ApiTokenNotFound; Conflict for that of the settings, which the next start would bring
+    back."""
     gone = _get_token(tx, token_id)
+    if token_id == FIRST_ADMIN:
+        raise Conflict(
+            "this token is set where the ui starts: change DORMICE_ADMIN_TOKEN, or remove the file "
+            "admin-token for a new one, and restart"
+        )
     store.remove_token(tx, token_id)
     _audit(tx, actor, "api_token.deleted", token_id, before={"name": gone.name, "role": gone.role})
 

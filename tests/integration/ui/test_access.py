@@ -258,3 +258,12 @@ async def test_a_taken_name_does_not_use_the_code_up(world: World) -> None:
     with pytest.raises(Conflict):
         await auth.redeem_setup_code(code, "ada", PASSWORD, "1.2.3.4")
     assert await auth.redeem_setup_code(code, "bob", PASSWORD, "1.2.3.4")
+
+
+async def test_r20_the_token_of_the_settings_cannot_be_deleted_until_the_next_start(
+    world: World,
+) -> None:
+    refused = await world.api.delete("/api-tokens/admin")
+    assert refused.status_code == 409
+    assert "DORMICE_ADMIN_TOKEN" in refused.json()["detail"]
+    assert (await world.api.get("/api-tokens")).status_code == 200
