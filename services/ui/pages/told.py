@@ -39,11 +39,22 @@ def _always_on(host: HostView, kinds: frozenset[str], now: datetime) -> Told:
     if host.display == "never_seen":
         return Told("Not before it has connected for the first time.")
     if host.display == "online":
-        return _with(f"When it has been silent for {span_words(floor.value)}.", floor)
+        return _with(_while_online(host), floor)
     if host.next_alert is None:
         return _with("Nobody listens for agents now: silence does not count meanwhile.", floor)
     at = clock(max(host.next_alert.at, now), now, zone_of(host.timezone))
     return _with(f"First alert {at} if it stays silent", floor)
+
+
+def _while_online(host: HostView) -> str:
+    """Nobody misses the backups of a server unless someone asked for it: that is said, too."""
+    silent = f"When it has been silent for {span_words(host.thresholds['offline'].value)}"
+    if not host.has_schedule:
+        return f"{silent}; not of missing backups: nothing is scheduled."
+    missed = host.thresholds.get("missed")
+    if missed is None:
+        return f"{silent} or a backup fails; not of one that never begins: no threshold `missed`."
+    return f"{silent}, a backup fails, or none has begun {span_words(missed.value)} after its time."
 
 
 def _intermittent(host: HostView, kinds: frozenset[str], now: datetime) -> Told:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from libs.common.events.host import HostRecord, Schedule, SourceGroup
+from libs.common.thresholds import Origin, Threshold
 from services.ui import queries
 from services.ui.guards import BadForm
 from services.ui.pages import forms, strip, times, words
@@ -28,6 +29,9 @@ from services.ui.views import (
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 MIN, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+MISSED = {"missed": Threshold(2 * HOUR, Origin.HOST)}
 
 
 def host(display: str, *, scheduled: bool = True, **more: object) -> HostView:
@@ -178,7 +182,15 @@ def test_next_backup(view: HostView, text: str) -> None:
 @pytest.mark.parametrize(
     ("view", "kinds", "text"),
     [
-        (host("online"), set(), "When it has been silent for 15 min. (15 min, fleet default)"),
+        (host("online"), set(),
+         "When it has been silent for 15 min or a backup fails; not of one that never begins: no "
+         "threshold `missed`. (15 min, fleet default)"),
+        (host("online", thresholds=host("online").thresholds | MISSED), set(),
+         "When it has been silent for 15 min, a backup fails, or none has begun 2 h after its time."
+         " (15 min, fleet default)"),
+        (host("online", scheduled=False), set(),
+         "When it has been silent for 15 min; not of missing backups: nothing is scheduled. "
+         "(15 min, fleet default)"),
         (host("offline", next_alert=NextAlert("agent_offline", NOW + MIN)), set(),
          "First alert 14:01 if it stays silent (15 min, fleet default)"),
         (host("offline"), {"agent_offline"},
