@@ -35,6 +35,7 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file w
 SERVER_EXTRA = "this command needs the server: pip install 'dormice[server]'"
 COMMAND_FILES = (
     "cli.server_commands",
+    "cli.state.commands",
     "cli.fleet_commands",
     "cli.host_commands",
     "cli.part_commands",

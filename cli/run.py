@@ -6,6 +6,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+from cli.alone import refuse_unfinished
 from cli.health_listener import HealthSettings, make_listener
 from cli.init import make_secrets
 from cli.services import NAMES, Runnable, build, loop_of, settings_class
@@ -41,6 +42,7 @@ def run_service(name: str, data: Path | None, config_file: Path | None, level: s
         asyncio.run(_set_up(settings, name))
     else:
         own = settings_class(name).load(config_file, data=data)
+        refuse_unfinished(own.data)
         asyncio.run(_run(name, own, settings, HealthSettings.load(config_file)))
 
 

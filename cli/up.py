@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from pydantic import field_validator
 
+from cli.alone import refuse_unfinished
 from cli.banner import print_banner
 from cli.services import NAMES, settings_class
 from cli.system import System
@@ -77,6 +78,7 @@ class Up:
 
         Raises: StoreLocked, StoreBroken, BusNotStarted, SettingsError: one line each.
         """
+        refuse_unfinished(self.data)
         try:
             self._lock = FileLock(self.data / "dormice")
         except StoreLocked:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -57,11 +58,11 @@ class Cli:
         return done.stderr
 
 
-@pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    made = Cli(tmp_path_factory.mktemp("up") / "data")
+@contextmanager
+def running(cli: Cli, **settings: str) -> Iterator[None]:
+    """Have a `dormice up` on the data directory of `cli`; at the end stop it in order."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "up"], cwd=ROOT, env=made.environment, text=True,
+        [sys.executable, "-m", "cli", "up"], cwd=ROOT, env=cli.environment | settings, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
@@ -71,10 +72,17 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
             line = process.stdout.readline()
             assert line, "".join(said)
             said.append(line)
-        yield made
+        yield
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    made = Cli(tmp_path_factory.mktemp("up") / "data")
+    with running(made):
+        yield made
 
 
 class Agents:
