@@ -119,7 +119,7 @@ def unpack(source: IO[bytes], folder: Path) -> Manifest:
 def _damage_is_one_line() -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
         raise BadArchive(f"this is no state backup, or it is damaged: {error}") from None
 
 
@@ -160,6 +160,9 @@ def _unpack_one(
     if entry is None or not member.isreg():
         raise BadArchive(f"the archive holds {member.name[:80]!r}, which is no state file or "
                          "not in its manifest")  # fmt: skip
+    damaged = BadArchive(f"the archive is damaged: {entry.name} is not what was backed up")
+    if member.size != entry.size_bytes:
+        raise damaged
     path = folder / entry.name
     path.parent.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -167,8 +170,8 @@ def _unpack_one(
         digest = _copy(_open(tar, member), file)
         file.flush()
         os.fsync(file.fileno())
-    if member.size != entry.size_bytes or digest != entry.sha256:
-        raise BadArchive(f"the archive is damaged: {entry.name} is not what was backed up")
+    if digest != entry.sha256:
+        raise damaged
 
 
 def _open(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

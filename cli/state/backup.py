@@ -37,8 +37,8 @@ class Backup:
 def backup_state(folder: Path, target: Path, *, force: bool) -> Backup:
     """Write the archive to `target`, or to stdout if that is `-`.
 
-    Raises: NotFound (no state here), Conflict (the file is there; a key is missing or is being
-    replaced), BadInput, StoreBroken, StoreLocked (another backup is at work).
+    Raises: NotFound (no state here, or no directory there), Conflict (the file is there; a key is
+    missing or is being replaced), BadInput, StoreBroken, StoreLocked (another backup is at work).
     """
     refuse_unfinished(folder)
     names = find_state(folder)
@@ -57,7 +57,7 @@ def backup_state(folder: Path, target: Path, *, force: bool) -> Backup:
 
 
 def _look_at(target: Path, *, force: bool) -> None:
-    """Raises: BadInput, Conflict."""
+    """Raises: BadInput, Conflict, NotFound."""
     if target == STDOUT:
         if sys.stdout.isatty():
             raise BadInput("the archive is not for a terminal: name a FILE, or redirect stdout")
@@ -65,6 +65,8 @@ def _look_at(target: Path, *, force: bool) -> None:
         raise BadInput(f"{target} is a directory; name a file")
     elif target.exists() and not force:
         raise Conflict(f"{target} is there already; say --force to replace it")
+    elif not target.parent.is_dir():
+        raise NotFound(f"there is no directory {target.parent}")
 
 
 def _gather(folder: Path, names: list[str], work: Path) -> None:

@@ -20,6 +20,7 @@ from tests.mutants.breakages import (
     repositories,
     silences,
     sites,
+    state,
     stays,
     thresholds,
     together,
@@ -46,4 +47,5 @@ MUTANTS = (
     *notify.MUTANTS,
     *channels.MUTANTS,
     *agent.MUTANTS,
+    *state.MUTANTS,
 )

@@ -97,6 +97,8 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(data: Path, tmp_path: Pa
     restore_state(target, tmp_path / "new")
     with pytest.raises(BadInput, match="is a directory"):
         backup_state(data, tmp_path, force=True)
+    with pytest.raises(NotFound, match="no directory"):
+        backup_state(data, tmp_path / "none" / "a", force=False)
 
 
 def test_a_damaged_file_is_noticed_and_nothing_is_left(data: Path, tmp_path: Path) -> None:

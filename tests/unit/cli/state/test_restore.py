@@ -161,6 +161,7 @@ def test_an_archive_in_which_a_byte_is_another(archive: Path, part: float) -> No
 def test_a_file_that_is_not_the_one_of_the_manifest(tmp_path: Path) -> None:
     other = [entry("admin-token", b"abc")]
     refuse(craft(tmp_path / "a", {"admin-token": b"abd"}, files=other), "not what was backed up")
+    refuse(craft(tmp_path / "a", {"admin-token": b"abcd"}, files=other), "not what was backed up")
     refuse(craft(tmp_path / "a", {}, files=other), "admin-token is missing")
     refuse(craft(tmp_path / "a", {"admin-token": b"x"}, files=[]), "not in its manifest")
 
