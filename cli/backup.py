@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import typer
 
+from cli.advice import advised
 from cli.finding import find_host, find_part, short
 from cli.jobs import end_sentence, wait_for_end
 from cli.options import Ask
 from cli.parts import parts_of
 from cli.table import Row
-from libs.common.errors import BadInput, Conflict, RemoteError
+from libs.common.errors import BadInput, RemoteError
 
 SUCCESSES = ("succeeded", "succeeded_with_warnings")
 
 
 def run_backup(ask: Ask, word: str, group: str | None, *, when_it_wakes: bool, wait: bool) -> None:
-    """Raises: NotFound, BadInput (which group?), Conflict with what to do about it."""
+    """Raises: NotFound, BadInput (which group?), RemoteError with what to do about it."""
     host = find_host(ask.client, word)
     chosen = choose_group(host, parts_of(ask.client, host, "source-groups"), group)
     job_id = _request(ask, host, chosen, when_it_wakes=when_it_wakes)
@@ -50,10 +51,8 @@ def _request(ask: Ask, host: Row, group: Row, *, when_it_wakes: bool) -> str:
     try:
         return str(ask.client.post(f"/hosts/{host['id']}/backup", body)["job_id"])
     except RemoteError as error:
-        hints = {
-            "no_repository": f"dormice repository set {host['name']} URL",
+        steps = {
+            "no_repository": f"dormice repository set {host['name']} LOCATION",
             "not_connected": f"dormice backup {host['name']} --when-it-wakes",
         }
-        if error.code not in hints:
-            raise
-        raise Conflict(f"{error.message}; next: {hints[error.code]}") from None
+        raise advised(error, steps) from None

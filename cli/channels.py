@@ -12,6 +12,7 @@ import typer
 
 from cli.asking import confirm, read_secret
 from cli.client import Client
+from cli.errors import BadCommand
 from cli.finding import find_host, find_part
 from cli.options import Ask
 from cli.table import Row
@@ -75,7 +76,7 @@ def patch_channel(
     body |= _wishes(ask.client, channel["filter"] or {}, wanted)
     body |= _pace(channel["quiet_hours"], pace)
     if not body:
-        raise BadInput("say what to change; see `dormice channel change --help`")
+        raise BadCommand("say what to change; see `dormice channel change --help`")
     ask.out.result(
         ask.client.patch(f"/channels/{channel['id']}", body), f"channel {channel['name']} changed"
     )
@@ -125,22 +126,22 @@ def find_channel(client: Client, word: str) -> Row:
 
 
 def _config(kind: str, given: Iterable[str], secret_file: Path | None) -> dict[str, Any]:
-    """Return `KEY=VALUE`s as the API takes them. Raises: BadInput."""
+    """Return `KEY=VALUE`s as the API takes them. Raises: BadCommand."""
     config: dict[str, Any] = {}
     secret = SECRETS.get(kind)
     for pair in given:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise BadInput(f"write KEY=VALUE, such as url=https://…; not {pair[:40]!r}")
+            raise BadCommand(f"write KEY=VALUE, such as url=https://…; not {pair[:40]!r}")
         if key == secret and value:
-            raise BadInput(f"{key} never is an argument, others could read it: --secret-file")
+            raise BadCommand(f"{key} never is an argument, others could read it: --secret-file")
         if key.startswith("labels."):
             config.setdefault("labels", {})[key.removeprefix("labels.")] = value
         else:
             config[key] = _value(key, value)
     if secret_file is not None:
         if secret is None:
-            raise BadInput(f"{kind[:32]!r} is no type of channel; see --help")
+            raise BadCommand(f"{kind[:32]!r} is no type of channel; see --help")
         config[secret] = read_secret(secret.capitalize(), secret_file)
     return config
 
@@ -171,7 +172,7 @@ def _wishes(client: Client, before: Row, wanted: Wanted) -> dict[str, Any]:
 
 
 def _pace(before: Row | None, pace: Pace) -> dict[str, Any]:
-    """Return quiet hours and rate as far as something was said of them. Raises: BadInput."""
+    """Return quiet hours and rate as far as something was said of them. Raises: BadCommand."""
     body: dict[str, Any] = {}
     if pace.quiet in _ANY and pace.quiet is not None:
         body["quiet_hours"] = None
@@ -189,7 +190,7 @@ def _quiet(before: Row | None, pace: Pace) -> dict[str, Any]:
     if pace.quiet is not None:
         begins, dash, ends = pace.quiet.replace("–", "-").partition("-")
         if not dash:
-            raise BadInput("write quiet hours as 22:00-07:00")
+            raise BadCommand("write quiet hours as 22:00-07:00")
         quiet |= {"from": begins.strip(), "to": ends.strip()}
     elif not quiet:
         raise BadInput("say from when to when it is quiet: --quiet 22:00-07:00")
@@ -203,11 +204,11 @@ def _quiet(before: Row | None, pace: Pace) -> dict[str, Any]:
 
 
 def _days(text: str) -> list[str]:
-    """Raises: BadInput."""
+    """Raises: BadCommand."""
     try:
         return list(parse_days(text.lower()))
     except ValueError as error:
-        raise BadInput(str(error)) from None
+        raise BadCommand(str(error)) from None
 
 
 def _rate(text: str) -> dict[str, int]:
@@ -218,5 +219,5 @@ def _rate(text: str) -> dict[str, int]:
     except ValueError:
         rate = {"messages": 0, "minutes": 0}
     if min(rate.values()) < 1:
-        raise BadInput("write a rate as 10/15m: so many messages in so long, a minute at least")
+        raise BadCommand("write a rate as 10/15m: so many messages in so long, a minute at least")
     return rate

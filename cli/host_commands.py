@@ -45,11 +45,11 @@ def mode(
     Examples:
       dormice host mode laptop-7 intermittent
     """
+    from cli.errors import BadCommand
     from cli.finding import find_host
-    from libs.common.errors import BadInput
 
     if wanted.lower() not in MODES:
-        raise BadInput(f"{wanted[:40]!r} is no mode; say always-on or intermittent")
+        raise BadCommand(f"{wanted[:40]!r} is no mode; say always-on or intermittent")
     found = find_host(ask.client, host)
     always_on = MODES[wanted.lower()]
     changed = ask.client.put(f"/hosts/{found['id']}/mode", {"always_on": always_on})

@@ -113,7 +113,7 @@ def next_step(page: HostPage) -> str:
     if not page.groups:
         return f"dormice group add {name} home /home"
     if not page.host["has_repository"]:
-        return f"dormice repository set {name} URL"
+        return f"dormice repository set {name} LOCATION"
     if not page.schedules:
         return f"dormice schedule add {name} '0 2 * * *' --group {page.groups[0]['name']}"
     return f"dormice why {name}" if page.host["attention"] else ""

@@ -76,10 +76,10 @@ def _text(file: Path) -> str:
 
 def _finish(ask: Ask, plan: Plan, host: str | None, *, apply: bool) -> None:
     from cli.adopt import applying
-    from libs.common.errors import BadInput
+    from cli.errors import BadCommand
 
     if apply and host is None:
-        raise BadInput("say whose backups they are: --host HOST")
+        raise BadCommand("say whose backups they are: --host HOST")
     if apply and host is not None:
         applying.apply(ask, host, plan)
         return

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.errors import BadCommand
 from libs.common.errors import DormiceError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 TRACE = "DORMICE_TRACE"
 BROKEN_PIPE = 141
 INTERRUPTED = 130
+WRONG_COMMAND_LINE = 2
 
 Data = Annotated[Path | None, typer.Option("--data", help="State directory (DORMICE_DATA).")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
@@ -95,7 +97,7 @@ def _run() -> int:
         assemble()
         return int(app(prog_name="dormice", standalone_mode=False) or 0)
     except DormiceError as error:
-        return _say(error.message)
+        return _say(error.message, WRONG_COMMAND_LINE if isinstance(error, BadCommand) else 1)
     except UsageError as error:
         return _say_usage(error)
     except typer.Abort:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from cli.errors import BadCommand
+
 if TYPE_CHECKING:
     from cli.client import Client, ClientSettings
     from cli.output import Output
@@ -59,6 +61,11 @@ class Ask:
     wide: bool = False
     watch: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises: BadCommand."""
+        if self.as_json and self.as_csv:
+            raise BadCommand("--json or --csv, not both")
+
     @cached_property
     def settings(self) -> ClientSettings:
         from cli.client import ClientSettings
@@ -79,10 +86,7 @@ class Ask:
     def out(self) -> Output:
         from cli.output import Output
         from cli.terminal import look_at
-        from libs.common.errors import BadInput
 
-        if self.as_json and self.as_csv:
-            raise BadInput("--json or --csv, not both")
         return Output(self.as_json, self.as_csv, self.watch, look_at(wide=self.wide))
 
 

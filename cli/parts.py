@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cli.asking import read_environment, read_secret
 from cli.client import Client
+from cli.errors import BadCommand
 from cli.finding import find_host, find_part, label
 from cli.options import Ask
 from cli.output import Listing
@@ -15,7 +16,6 @@ from cli.table import Column, Row, Table
 from cli.terminal import Shape
 from cli.times import day_and_clock, local_clock, moment, since
 from libs.common.clock import SystemClock
-from libs.common.errors import BadInput
 
 GROUP_FIELDS = (
     "id", "host_id", "name", "includes", "excludes", "retry_max", "last_success_at", "last_run_at",
@@ -129,7 +129,7 @@ def create_schedule(ask: Ask, word: str, wanted: NewSchedule) -> None:
     made = ask.client.post(f"/hosts/{host['id']}/schedules", sent)
     at = moment(made["next_fire"])
     first = f"first on {day_and_clock(at)}" if at else "it does not fire"
-    step = "" if host["has_repository"] else f"dormice repository set {host['name']} URL"
+    step = "" if host["has_repository"] else f"dormice repository set {host['name']} LOCATION"
     ask.out.result(made, f"{host['name']} backs up at {made['cron']}, {first}", step)
 
 
@@ -152,12 +152,12 @@ def remove_part(ask: Ask, word: str, kind: str, part: str) -> None:
 
 
 def retention_of(rules: list[str]) -> dict[str, int | str]:
-    """Return `daily=7 within=30d` as a group's retention. Raises: BadInput."""
+    """Return `daily=7 within=30d` as a group's retention. Raises: BadCommand."""
     found: dict[str, int | str] = {}
     for rule in rules:
         name, equals, value = rule.partition("=")
         if not equals or not name or not value:
-            raise BadInput(f"{rule[:40]!r} is no rule; write daily=7 or within=30d")
+            raise BadCommand(f"{rule[:40]!r} is no rule; write daily=7 or within=30d")
         name = name.removeprefix("keep-").removeprefix("keep_").replace("-", "_")
         found[f"keep_{name}"] = int(value) if value.isdecimal() else value
     return found

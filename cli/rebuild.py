@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.alone import alone_on
+from cli.errors import BadCommand
 from cli.services import settings_class
 from cli.up import UpSettings
 from libs.common.bus.embedded import EmbeddedServer
@@ -35,13 +36,13 @@ CONNECT_SECONDS = 15.0
 def rebuild_service(name: str, data: Path | None, config_file: Path | None) -> dict[str, Any]:
     """Put a new file in place; the old one is kept beside it. Return what was done.
 
-    Raises: NotFound, BadInput, StoreLocked (something runs on it), Unavailable.
+    Raises: NotFound, BadInput, BadCommand, StoreLocked (something runs on it), Unavailable.
     """
     if name in NOWHERE_ELSE:
         raise BadInput(f"{name} cannot be rebuilt: its {NOWHERE_ELSE[name]} are in {name}.db and "
                        "nowhere else; put back a copy of it")  # fmt: skip
     if name not in REBUILT:
-        raise NotFound(f"there is no service {name[:40]!r} to rebuild; there is "
+        raise BadCommand(f"there is no service {name[:40]!r} to rebuild; there is "
                        f"{', '.join(REBUILT)}")  # fmt: skip
     settings = settings_class(name).load(config_file, data=data)
     path: Path = settings.database_path

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from cli.alone import refuse_unfinished
+from cli.errors import BadCommand
 from cli.health_listener import HealthSettings, make_listener
 from cli.init import make_secrets
 from cli.services import NAMES, Runnable, build, loop_of, settings_class
@@ -16,7 +17,7 @@ from libs.common.bus.nats import NatsBus
 from libs.common.bus.settings import BusSettings, ask_durable, make_bus, require_durable
 from libs.common.bus.topology import ensure, ensure_readers
 from libs.common.collector import collect_seldom
-from libs.common.errors import NotFound, SettingsError
+from libs.common.errors import SettingsError
 from libs.common.logging import configure
 
 ASK_AGAIN_SECONDS = 5.0
@@ -30,7 +31,8 @@ def run_service(name: str, data: Path | None, config_file: Path | None, level: s
     Raises: DormiceError with one line.
     """
     if name not in (*NAMES, *SETUP, "init"):
-        raise NotFound(f"there is no service {name[:40]!r}; there is {', '.join((*NAMES, *SETUP))}")
+        known = ", ".join((*NAMES, *SETUP))
+        raise BadCommand(f"there is no service {name[:40]!r}; there is {known}")
     configure(level=UpSettings.load(config_file, data=data, log_level=level).log_level)
     if name == "init":
         make_secrets(data or Path("dormice-data"))

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from cli.errors import BadCommand
 from cli.main import ConfigFile, Data, app
 from cli.options import Json
-from libs.common.errors import BadInput, NotFound
+from libs.common.errors import NotFound
 
 
 @app.command()
@@ -71,7 +72,7 @@ def bus_url(
     from libs.common.bus.rights import USERS
 
     if user not in USERS:
-        raise BadInput(f"there is no bus user {user!r}; there are {', '.join(sorted(USERS))}")
+        raise BadCommand(f"there is no bus user {user!r}; there are {', '.join(sorted(USERS))}")
     folder = UpSettings.load(data=data).data
     address = folder / "nats.url"
     if not address.exists():

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.client import Client
+from cli.errors import BadCommand
 from cli.finding import find_by_id, find_host, host_names, short
 from cli.options import Ask
 from cli.output import Listing
@@ -14,7 +15,6 @@ from cli.table import Column, Row, Table
 from cli.terminal import Shape
 from cli.times import day_and_clock, local_clock, moment
 from libs.common.clock import SystemClock
-from libs.common.errors import BadInput
 from libs.common.weekly import Weekly, describe, parse_weekly
 
 FIELDS = (
@@ -39,9 +39,20 @@ class NewSilence:
     zone: str = "UTC"
     until_ended: bool = False
 
+    def check(self) -> None:
+        """Raises: BadCommand: it names nothing, or no end."""
+        if self.host is None and self.tag is None and self.kind is None:
+            raise BadCommand("say what to silence: --host, --tag or --kind")
+        if self.lasts is None and self.ends_at is None and not self.until_ended:
+            raise BadCommand("say until when: --for 3h or --to 2026-11-23T22:00")
+
 
 def create_silence(ask: Ask, wanted: NewSilence) -> None:
-    """Make a silence and say whom nobody is told of, and until when."""
+    """Make a silence and say whom nobody is told of, and until when.
+
+    Raises: BadCommand, and what the client raises.
+    """
+    wanted.check()
     body = {
         "host_id": find_host(ask.client, wanted.host)["id"] if wanted.host else None,
         "tag": wanted.tag,
@@ -65,13 +76,13 @@ def create_silence(ask: Ask, wanted: NewSilence) -> None:
 
 
 def _weekly(wanted: NewSilence) -> dict[str, Any] | None:
-    """Raises: BadInput."""
+    """Raises: BadCommand."""
     if wanted.weekly is None:
         return None
     try:
         return parse_weekly(wanted.weekly, wanted.zone).body()
     except ValueError as error:
-        raise BadInput(str(error)) from None
+        raise BadCommand(str(error)) from None
 
 
 def _when(silence: Row) -> str:
@@ -81,13 +92,13 @@ def _when(silence: Row) -> str:
 
 
 def _written(text: str | None) -> str | None:
-    """Return a moment as RFC 3339; without a zone it is this machine's. Raises: BadInput."""
+    """Return a moment as RFC 3339; without a zone it is this machine's. Raises: BadCommand."""
     if text is None:
         return None
     try:
         return datetime.fromisoformat(text.strip()).astimezone().isoformat()
     except (ValueError, OverflowError):
-        raise BadInput(f"{text[:64]!r} is no moment; write it as 2026-11-23T22:00") from None
+        raise BadCommand(f"{text[:64]!r} is no moment; write it as 2026-11-23T22:00") from None
 
 
 def end_by_hand(ask: Ask, word: str) -> None:

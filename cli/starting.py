@@ -7,8 +7,10 @@ from typing import Any
 
 import typer
 
+from cli.advice import advised
 from cli.backup import SUCCESSES, choose_group
 from cli.client import Client
+from cli.errors import BadCommand
 from cli.finding import find_host, find_part, short
 from cli.jobs import end_sentence, wait_for_end
 from cli.options import Ask
@@ -17,7 +19,7 @@ from cli.parts import parts_of
 from cli.table import Column, Row, Table
 from cli.times import moment, since
 from libs.common.clock import SystemClock
-from libs.common.errors import BadInput, Conflict, NotFound, RemoteError
+from libs.common.errors import Conflict, NotFound, RemoteError
 from libs.common.job_arguments import MAY_HAVE_GROUP, NEEDS_GROUP
 
 KINDS = ("backup", "forget", "prune", "check", "unlock", "init", "restore", "snapshots")
@@ -35,9 +37,12 @@ class Wanted:
 
 
 def start_job(ask: Ask, word: str, wanted: Wanted, *, wait: bool) -> None:
-    """Ask for a job and say what is done. Raises: NotFound, BadInput, Conflict with what to do."""
+    """Ask for a job and say what is done.
+
+    Raises: BadCommand, NotFound, RemoteError with what to do.
+    """
     if wanted.kind not in KINDS:
-        raise BadInput(f"{wanted.kind[:40]!r} is no kind of job; they are {', '.join(KINDS)}")
+        raise BadCommand(f"{wanted.kind[:40]!r} is no kind of job; they are {', '.join(KINDS)}")
     host = find_host(ask.client, word)
     done = request(ask.client, host, wanted)
     job_id = done["job_id"]
@@ -65,21 +70,19 @@ def request(client: Client, host: Row, wanted: Wanted) -> Row:
     try:
         done: Row = client.post(f"/hosts/{host['id']}/jobs", body)
     except RemoteError as error:
-        hints = {
-            "no_repository": f"dormice repository set {host['name']} URL",
+        steps = {
+            "no_repository": f"dormice repository set {host['name']} LOCATION",
             "not_connected": "the same with --when-it-wakes",
             "no_retention": f"dormice group keep {host['name']} GROUP daily=7 weekly=4",
         }
-        if error.code not in hints:
-            raise
-        raise Conflict(f"{error.message}; next: {hints[error.code]}") from None
+        raise advised(error, steps) from None
     return done
 
 
 def _group_of(client: Client, host: Row, wanted: Wanted) -> Row | None:
     """Return the source group that a job is about; the only one need not be named."""
     if wanted.group is not None and wanted.kind not in MAY_HAVE_GROUP:
-        raise BadInput(f"{wanted.kind} is about the whole repository; leave --group out")
+        raise BadCommand(f"{wanted.kind} is about the whole repository; leave --group out")
     if wanted.kind in NEEDS_GROUP:
         return choose_group(host, parts_of(client, host, "source-groups"), wanted.group)
     if wanted.group is None:
@@ -96,8 +99,10 @@ def list_now(ask: Ask, word: str, group: str | None, *, all_hosts: bool) -> None
     arguments = {"all_hosts": True} if all_hosts else {}
     try:
         done = request(ask.client, host, Wanted("snapshots", group, arguments))
-    except Conflict as error:
-        warn(f"{error.message}: this is the last list")
+    except RemoteError as error:
+        if error.code != "not_connected":
+            raise
+        warn(f"{host['name']} is not connected: this is the last list")
         return
     job = wait_for_end(ask, done["job_id"])
     if job["status"] not in SUCCESSES:

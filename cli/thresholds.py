@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.client import Client
+from cli.errors import BadCommand
 from cli.finding import find_host
 from cli.options import Ask
 from cli.output import Listing
 from cli.table import Column, Row, Table
-from libs.common.errors import BadInput
 
 FIELDS = ("scope", "name", "offline", "stale", "missed")
 DEFAULT = "default"
@@ -26,9 +26,9 @@ class Wanted:
     mode: str | None
 
     def check(self) -> None:
-        """Raises: BadInput."""
+        """Raises: BadCommand."""
         if sum(one is not None for one in (self.host, self.tag, self.mode)) != 1:
-            raise BadInput("say whose thresholds: one of --host, --tag, --mode")
+            raise BadCommand("say whose thresholds: one of --host, --tag, --mode")
 
     @property
     def place(self) -> dict[str, str]:
@@ -42,13 +42,13 @@ class Wanted:
 
 
 def change_thresholds(ask: Ask, wanted: Wanted, given: dict[str, str | None]) -> None:
-    """Change what was said, of each threshold that is not None. Raises: BadInput."""
+    """Change what was said, of each threshold that is not None. Raises: BadCommand."""
     wanted.check()
     limits = {
         name: None if text == DEFAULT else text for name, text in given.items() if text is not None
     }
     if not limits:
-        raise BadInput("say which threshold: --offline, --stale or --missed")
+        raise BadCommand("say which threshold: --offline, --stale or --missed")
     if wanted.host is not None:
         _change_host(ask, wanted, limits)
         return

@@ -24,8 +24,8 @@ from cli.bench.phases import Phases, Place, Tell
 from cli.bench.result import Result
 from cli.bench.server import OwnServer
 from cli.client import Client, ClientSettings, find_where
+from cli.errors import BadCommand
 from libs.common.clock import monotonic_seconds
-from libs.common.errors import BadInput
 
 STRICT = {"DORMICE_AGENT_OFFLINE_FLOOR": "90s", "DORMICE_CATCHUP_SETTLE": "10s"}
 """Alerts as early as they can come at all; laptops' wakes over sooner."""
@@ -48,7 +48,7 @@ def run(plan: Plan, *, as_json: bool) -> bool:
     """Print what was measured; True if every limit was kept. Raises: DormiceError."""
     console = Console(stderr=as_json)
     if plan.url is not None and plan.gateway is None:
-        raise BadInput("with --url say --gateway, too: the address that agents dial")
+        raise BadCommand("with --url say --gateway, too: the address that agents dial")
     result = asyncio.run(measure(plan, console))
     if as_json:
         sys.stdout.write(result.as_json() + "\n")

@@ -42,7 +42,8 @@ class Cli:
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if "DORMICE" not in name}
         ports = {f"DORMICE_{name}": "127.0.0.1:0" for name in PORTS}
-        return kept | ports | {"DORMICE_DATA": str(self.data), "PYTHONUTF8": "1"}
+        own = {"DORMICE_DATA": str(self.data), "DORMICE_NOBODY": "1", "PYTHONUTF8": "1"}
+        return kept | ports | own
 
     def good(self, *words: str, stdin: str = "") -> str:
         """Run, insist on exit code 0, return what stdout says."""
@@ -50,12 +51,16 @@ class Cli:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
-    def bad(self, *words: str, stdin: str = "") -> str:
+    def bad(self, *words: str, stdin: str = "", code: int = 1) -> str:
         """Run, insist on exit code 1 and no traceback, return what stderr says."""
         done = self(*words, stdin=stdin)
-        assert done.returncode == 1, (words, done.stdout, done.stderr)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done.stderr
+
+    def wrong(self, *words: str, stdin: str = "") -> str:
+        """The same of a command line that is wrong in itself: exit code 2."""
+        return self.bad(*words, stdin=stdin, code=2)
 
 
 @contextmanager

@@ -88,17 +88,9 @@ def test_hours_rate_and_filter_are_set_and_taken_away(cli: Cli) -> None:
     [
         (("x", "pigeon"), "is no kind of channel"),
         (("x", "webhook"), "config.url"),
-        (("x", "webhook", "nonsense"), "write KEY=VALUE"),
         (("x", "webhook", "url=ftp://x"), "must begin with http://"),
-        (("x", "webhook", "url=http://h.invalid", f"secret={SECRET}"), "never is an argument"),
-        (("x", "apprise", f"url=tgram://{SECRET}"), "never is an argument"),
-        (("x", "webhook", "url=http://h.invalid", "--quiet", "night"), "22:00-07:00"),
         (("x", "webhook", "url=http://h.invalid", "--quiet-days", "mon"), "say from when"),
         (("x", "webhook", "url=http://h.invalid", "--quiet", "22:00-25:00"), "quiet_hours"),
-        (("x", "webhook", "url=http://h.invalid", "--quiet", "1:0-2:0", "--quiet-days", "never"),
-         "is no day"),
-        (("x", "webhook", "url=http://h.invalid", "--rate", "many"), "write a rate as 10/15m"),
-        (("x", "webhook", "url=http://h.invalid", "--rate", "5/3s"), "write a rate as 10/15m"),
         (("x", "webhook", "url=http://h.invalid", "--host", "nobody"), "no host is called"),
         (("x", "webhook", "url=http://h.invalid", "--kind", "rain"), "filter"),
         (("x", "alertmanager", "url=http://h.invalid", "--rate", "1/1h"), "of its own"),
@@ -106,6 +98,27 @@ def test_hours_rate_and_filter_are_set_and_taken_away(cli: Cli) -> None:
 )  # fmt: skip
 def test_bad_input_is_one_line(cli: Cli, words: tuple[str, ...], said: str) -> None:
     error = cli.bad("channel", "add", *words)
+    assert said in error
+    assert error.count("\n") == 1
+    assert SECRET not in error
+    assert known(cli) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("x", "webhook", "nonsense"), "write KEY=VALUE"),
+        (("x", "webhook", "url=http://h.invalid", f"secret={SECRET}"), "never is an argument"),
+        (("x", "apprise", f"url=tgram://{SECRET}"), "never is an argument"),
+        (("x", "webhook", "url=http://h.invalid", "--quiet", "night"), "22:00-07:00"),
+        (("x", "webhook", "url=http://h.invalid", "--quiet", "1:0-2:0", "--quiet-days", "never"),
+         "is no day"),
+        (("x", "webhook", "url=http://h.invalid", "--rate", "many"), "write a rate as 10/15m"),
+        (("x", "webhook", "url=http://h.invalid", "--rate", "5/3s"), "write a rate as 10/15m"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_itself_is_one_line(cli: Cli, words: tuple[str, ...], said: str) -> None:
+    error = cli.wrong("channel", "add", *words)
     assert said in error
     assert error.count("\n") == 1
     assert SECRET not in error

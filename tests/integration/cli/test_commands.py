@@ -103,7 +103,7 @@ def test_mode_rename_and_tags(cli: Cli) -> None:
     assert "laptop-9 is expected online 24×7" in cli.good("host", "mode", "laptop-9", "always-on")
     changed = json.loads(cli.good("host", "mode", "laptop-9", "intermittent", "--json"))
     assert changed["always_on"] is False
-    assert "say always-on or intermittent" in cli.bad("host", "mode", "laptop-9", "sometimes")
+    assert "say always-on or intermittent" in cli.wrong("host", "mode", "laptop-9", "sometimes")
     assert "laptop-9 is now ada" in cli.good("host", "rename", "laptop-9", "ada")
     assert "web-3" in cli.bad("host", "rename", "ada", "web-3")
     cli.good("host", "rename", "ada", "laptop-9")
@@ -115,7 +115,9 @@ def test_mode_rename_and_tags(cli: Cli) -> None:
 def test_from_nothing_to_a_backup(cli: Cli) -> None:
     assert "no source group yet" in cli.bad("backup", "web-3")
     assert "next: dormice schedule add" in cli.good("group", "add", "web-3", "data", "/srv")
-    assert "repository set web-3" in cli.bad("backup", "web-3")
+    said = cli.bad("backup", "web-3")
+    step = "dormice repository set web-3 LOCATION"
+    assert said == f"dormice: The host has no repository yet; next: {step}\n"
     made = cli.good("schedule", "add", "web-3", "0 2 * * *", "--group", "data", "--name", "daily")
     assert "first on " in made
     said = cli.good("repository", "set", "web-3", "/srv/repo", stdin="hush-hush\n")
@@ -138,7 +140,9 @@ def test_from_nothing_to_a_backup(cli: Cli) -> None:
 def test_jobs_their_log_and_cancelling(cli: Cli) -> None:
     cli.good("group", "add", "laptop-7", "home", "/home")
     cli.good("repository", "set", "laptop-7", "/srv/repo", "--password-file", "-", stdin="pw\n")
-    assert "--when-it-wakes" in cli.bad("backup", "laptop-7")
+    said = cli.bad("backup", "laptop-7")
+    step = "dormice backup laptop-7 --when-it-wakes"
+    assert said == f"dormice: The host is not connected; next: {step}\n"
     waits = cli.good("backup", "laptop-7", "--when-it-wakes")
     assert "laptop-7 backs up when it wakes: home" in waits
     (job,) = json.loads(cli.good("jobs", "--host", "laptop-7", "--json"))
@@ -192,12 +196,12 @@ def test_silences_made_listed_and_ended(cli: Cli) -> None:
     assert "silenced: web-3, until " in text
     words = ("--tag", "lab", "--kind", "stale_schedule", "--from", "2031-01-01T22:00")
     assert "within 366 days" in cli.bad("silence", "add", *words, "--for", "1d")
-    assert "is no moment" in cli.bad("silence", "add", "--tag", "lab", "--to", "tomorrow")
+    assert "is no moment" in cli.wrong("silence", "add", "--tag", "lab", "--to", "tomorrow")
     backwards = ("--from", "2030-01-02T00:00", "--to", "2030-01-01T00:00")
     assert "must end after it begins" in cli.bad("silence", "add", "--tag", "lab", *backwards)
     assert "must not contain a comma" in cli.bad("silence", "add", "--tag", "a,b", "--for", "1h")
-    assert "say until when" in cli.bad("silence", "add", "--tag", "lab")
-    assert "say what to silence" in cli.bad("silence", "add", "--for", "3h")
+    assert "say until when" in cli.wrong("silence", "add", "--tag", "lab")
+    assert "say what to silence" in cli.wrong("silence", "add", "--for", "3h")
     assert "no host is called" in cli.bad("silence", "add", "--host", "nobody", "--for", "3h")
     (made,) = json.loads(cli.good("silence", "list", "--json"))
     assert (made["state"], made["reason"]) == ("active", "new disks")
@@ -211,7 +215,9 @@ def test_silences_made_listed_and_ended(cli: Cli) -> None:
     words = ("--tag", "lab", "--weekly", "sun,sat 22:00-06:00", "--zone", "Europe/Berlin")
     said = " ".join(cli.good("silence", "add", *words, "--until-ended").split())
     assert "hosts tagged lab, sat, sun 22:00–06:00 Europe/Berlin, until it is ended" in said
-    assert "is no weekly time" in cli.bad("silence", "add", "--tag", "lab", "--weekly", "often")
+    assert "is no weekly time" in cli.wrong(
+        "silence", "add", "--tag", "lab", "--weekly", "often", "--for", "1d"
+    )
     assert "only a weekly" in cli.bad("silence", "add", "--tag", "lab", "--until-ended")
     assert "until ended" in cli.good("silence", "list")
     (made,) = json.loads(cli.good("silence", "list", "--json"))
@@ -240,6 +246,9 @@ def test_thresholds_set_listed_and_taken_away(cli: Cli) -> None:
         (("--offline", "5m"), "one of --host, --tag, --mode"),
         (("--tag", "a", "--host", "web-3", "--offline", "5m"), "one of --host, --tag, --mode"),
         (("--tag", "a"), "--offline, --stale or --missed"),
+    ):
+        assert why in cli.wrong("threshold", "set", *words)
+    for words, why in (
         (("--tag", "a", "--offline", "1m"), "at least 1m30s"),
         (("--tag", "a", "--offline", "0s"), "at least 1m30s"),
         (("--tag", "a", "--offline=-5m"), "is not a duration"),

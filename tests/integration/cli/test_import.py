@@ -34,7 +34,7 @@ def test_a_plan_is_shown_and_changes_nothing(cli: Cli, crontab: Path) -> None:
     assert "No source group" in cli.good("group", "list", "laptop-9")
     plan = json.loads(cli.good("import", "crontab", "-", "--json", stdin=crontab.read_text()))
     assert plan["source_groups"][0]["includes"] == ["/srv/mail"]
-    assert "--host HOST" in cli.bad("import", "crontab", str(crontab), "--apply")
+    assert "--host HOST" in cli.wrong("import", "crontab", str(crontab), "--apply")
 
 
 def test_it_is_taken_over_once(cli: Cli, crontab: Path) -> None:

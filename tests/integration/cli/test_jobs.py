@@ -60,7 +60,7 @@ def test_forget_needs_a_retention(cli: Cli, told: list[dict[str, Any]]) -> None:
         "job", "start", "web-3", "forget", "--group", "data", "--wait", "--when-it-wakes"
     )
     assert told[-1]["source_group_id"]
-    assert "is no rule" in cli.bad("group", "keep", "web-3", "data", "daily")
+    assert "is no rule" in cli.wrong("group", "keep", "web-3", "data", "daily")
     made = json.loads(
         cli.good("group", "add", "web-3", "etc", "/etc", "--keep", "daily=7", "--json")
     )
@@ -94,8 +94,11 @@ def test_restore(cli: Cli, told: list[dict[str, Any]]) -> None:
 
 
 def test_what_makes_no_sense_is_one_line(cli: Cli, told: list[dict[str, Any]]) -> None:
-    assert "is no kind of job" in cli.bad("job", "start", "web-3", "defragment")
-    assert "whole repository" in cli.bad("job", "start", "web-3", "check", "--group", "data")
+    assert "is no kind of job" in cli.wrong("job", "start", "web-3", "defragment")
+    assert "whole repository" in cli.wrong("job", "start", "web-3", "check", "--group", "data")
     assert "no source group" in cli.bad("job", "start", "web-3", "forget", "--group", "nope")
-    assert "dormice repository set laptop-9" in cli.bad("job", "start", "laptop-9", "check")
+    step = "dormice repository set laptop-9 LOCATION"
+    said = f"dormice: The host has no repository yet; next: {step}\n"
+    assert cli.bad("job", "start", "laptop-9", "check") == said
+    assert cli.bad("snapshots", "laptop-9") == said
     assert told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ from cli.main import app, assemble
 HEAVY = ("pydantic", "httpx", "websockets", "litestar", "nats", "aiosqlite", "structlog")
 
 
-def python(code: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-    )
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60,
+        env=os.environ | environment,
+    )  # fmt: skip
 
 
 def test_nothing_heavy_is_read_before_a_command_needs_it() -> None:
@@ -54,6 +56,36 @@ def test_a_fault_of_ours_is_one_line_unless_its_trace_is_wanted(trace: str) -> N
     if not trace:
         assert done.stderr.startswith("dormice: internal error: TypeError")
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [
+    pytest.param(["hosts", "--json", "--csv"], id="two forms at once"),
+    pytest.param(["snapshots", "web-3", "--json", "--csv"], id="before any host is asked"),
+    pytest.param(["host", "mode", "web-3", "sometimes"], id="no mode"),
+    pytest.param(["job", "start", "web-3", "defragment"], id="no kind"),
+    pytest.param(["silence", "add"], id="names nothing"),
+    pytest.param(["silence", "add", "--tag", "lab"], id="without an end"),
+    pytest.param(["threshold", "set", "--tag", "lab"], id="no threshold"),
+    pytest.param(["run", "nothing"], id="no service"),
+    pytest.param(["hosts", "--colour"], id="no option"),
+])  # fmt: skip
+def test_what_is_wrong_whatever_the_server_knows_is_exit_code_2(words: list[str]) -> None:
+    done = python(
+        f"import sys; sys.argv = ['dormice', *{words!r}]; from cli.main import main; main()",
+        DORMICE_URL="http://127.0.0.1:1", DORMICE_TOKEN="x",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("dormice: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_only_the_server_can_tell_is_exit_code_1() -> None:
+    done = python(
+        "import sys; sys.argv = ['dormice', 'host', 'mode', 'web-3', 'intermittent']; "
+        "from cli.main import main; main()",
+        DORMICE_URL="http://127.0.0.1:1", DORMICE_TOKEN="x",
+    )  # fmt: skip
+    assert done.returncode == 1
 
 
 def commands(command: Any, path: str = "dormice") -> Iterator[tuple[str, Any]]:
