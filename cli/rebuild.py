@@ -11,6 +11,7 @@ from typing import Any
 
 from cli.alone import alone_on
 from cli.errors import BadCommand
+from cli.known_settings import check_file
 from cli.services import settings_class
 from cli.up import UpSettings
 from libs.common.bus.embedded import EmbeddedServer
@@ -44,6 +45,7 @@ def rebuild_service(name: str, data: Path | None, config_file: Path | None) -> d
     if name not in REBUILT:
         raise BadCommand(f"there is no service {name[:40]!r} to rebuild; there is "
                        f"{', '.join(REBUILT)}")  # fmt: skip
+    check_file(config_file)
     settings = settings_class(name).load(config_file, data=data)
     path: Path = settings.database_path
     bus_settings = BusSettings.load(config_file)

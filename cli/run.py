@@ -10,6 +10,7 @@ from cli.alone import refuse_unfinished
 from cli.errors import BadCommand
 from cli.health_listener import HealthSettings, make_listener
 from cli.init import make_secrets
+from cli.known_settings import check_file, warn_of_variables
 from cli.services import NAMES, Runnable, build, loop_of, settings_class
 from cli.up import UpSettings
 from libs.common.aio import cancel
@@ -33,7 +34,9 @@ def run_service(name: str, data: Path | None, config_file: Path | None, level: s
     if name not in (*NAMES, *SETUP, "init"):
         known = ", ".join((*NAMES, *SETUP))
         raise BadCommand(f"there is no service {name[:40]!r}; there is {known}")
+    check_file(config_file)
     configure(level=UpSettings.load(config_file, data=data, log_level=level).log_level)
+    warn_of_variables()
     if name == "init":
         make_secrets(data or Path("dormice-data"))
         return

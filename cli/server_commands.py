@@ -124,9 +124,11 @@ def rotate_keys(data: Data = None, config: ConfigFile = None, as_json: Json = Fa
       dormice rotate-keys --data /var/lib/dormice
     """
     from cli.keys import rotate_keys as rotate
+    from cli.known_settings import check_file
     from cli.output import Output
     from cli.up import UpSettings
 
+    check_file(config)
     counts = rotate(UpSettings.load(config, data=data).data)
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
     Output(as_json).result(counts, f"new keys; secrets sealed anew: {said}", "dormice up")

@@ -17,6 +17,7 @@ from pydantic import field_validator
 
 from cli.alone import refuse_unfinished
 from cli.banner import print_banner
+from cli.known_settings import check_file, faults_of_file, warn_of_variables
 from cli.services import NAMES, settings_class
 from cli.system import System
 from libs.common.addresses import Listen
@@ -60,6 +61,7 @@ class Up:
 
     def __init__(self, data: Path | None, config_file: Path | None, *, verbose: bool) -> None:
         self.started = monotonic_seconds()
+        check_file(config_file)
         self.settings = UpSettings.load(config_file, data=data)
         self.data = self.settings.data.resolve()
         self.bus_settings = BusSettings.load(config_file)
@@ -99,6 +101,7 @@ class Up:
         configure(level=self.settings.log_level, file=self.data / "dormice.log")
         if not self._verbose:
             logging.getLogger().handlers[0].setLevel(logging.WARNING)
+        warn_of_variables()
 
     def bus_for(self, user: str) -> NatsBus:
         """Return the unconnected bus of one user."""
@@ -196,7 +199,7 @@ class Up:
 
 def check_settings(data: Path | None, config_file: Path | None) -> list[str]:
     """Return what is wrong with the settings, one line each."""
-    wrong = []
+    wrong = [*faults_of_file(config_file)]
     for load in (UpSettings, BusSettings, *(settings_class(name) for name in NAMES)):
         try:
             load.load(config_file, data=data) if "data" in load.model_fields else load.load(
