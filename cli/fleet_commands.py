@@ -83,9 +83,12 @@ def check(ask: Ask) -> None:
 
     \b
     Exit codes:
-      0  ok        nothing needs anyone; asleep hosts never change that
+      0  ok        no alert needs anyone; asleep hosts never change that
       1  degraded  an open warning, or a channel that does not deliver
       2  failing   a critical alert, a part that is not ready, or no answer
+
+    An alert that is silenced or was resolved by hand counts for nothing, though its host is still
+    listed by `dormice hosts is:attention`.
     """
     from libs.common.errors import DormiceError
 
@@ -97,9 +100,9 @@ def check(ask: Ask) -> None:
     if ask.as_json:
         ask.out.json(health)
     else:
-        from cli.words import fleet_summary
+        from cli.words import calm_summary
 
-        said = "; ".join(health["reasons"]) or fleet_summary(fleet or {})
+        said = "; ".join(health["reasons"]) or calm_summary(fleet or {})
         ask.out.lines([f"{health['status']}: {' '.join(said.split())}"])
     raise typer.Exit(CHECK_EXITS.get(health["status"], 2))
 

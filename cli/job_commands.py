@@ -40,7 +40,7 @@ def jobs(
     """
     from cli.jobs import fetch_jobs
 
-    ask.out.show_list(lambda: fetch_jobs(ask.client, host, status, limit))
+    ask.out.show_list(lambda: fetch_jobs(ask.client, host, status, limit, wide=ask.wide))
 
 
 @job_app.command()

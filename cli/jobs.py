@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 
 from cli import words
@@ -15,6 +16,7 @@ from cli.output import Listing, warn
 from cli.table import Column, Row, Table
 from cli.times import lasted, moment, since
 from libs.common.clock import SystemClock
+from libs.common.errors import RemoteError
 
 POLL_SECONDS = 0.5
 FIELDS = (
@@ -24,17 +26,38 @@ FIELDS = (
 )  # fmt: skip
 
 
-def fetch_jobs(client: Client, host: str | None, status: str | None, limit: int) -> Listing:
+def fetch_jobs(
+    client: Client, host: str | None, status: str | None, limit: int, *, wide: bool = False
+) -> Listing:
+    """Return jobs, the latest first; `wide`: ask for the names of their source groups, too."""
     host_id = find_host(client, host)["id"] if host else None
     rows = list(client.items("/jobs", limit, host_id=host_id, status=status))
     names = host_names(client, {str(job["host_id"]) for job in rows})
     named = [{**job, "host_name": names.get(job["host_id"], job["host_id"])} for job in rows]
     failed = next((job for job in rows if job["status"] == "failed"), None)
     step = f"dormice job log {short(failed['id'])}" if failed else ""
-    return Listing(job_table(SystemClock().now()), named, "", step)
+    groups = _group_names(client, rows) if wide else {}
+    return Listing(job_table(SystemClock().now(), groups), named, "", step)
 
 
-def job_table(now: datetime) -> Table:
+def _group_names(client: Client, jobs: list[Row]) -> dict[str, str]:
+    """Return the names of the jobs' source groups by id; one that is gone has none."""
+    hosts = sorted({str(job["host_id"]) for job in jobs if job["source_group_id"]})
+    known: dict[str, str] = {}
+    for host_id in hosts:
+        with contextlib.suppress(RemoteError):  # The host is gone.
+            items = client.get(f"/hosts/{host_id}/source-groups")["items"]
+            known |= {group["id"]: group["name"] for group in items}
+    return known
+
+
+def job_table(now: datetime, groups: Mapping[str, str]) -> Table:
+    """`groups`: names of source groups by id."""
+
+    def group(job: Row) -> str:
+        known = job["source_group_id"]
+        return groups.get(known, short(known)) if known else ""
+
     columns = (
         Column("STATE", words.job_state, least=12),
         Column("HOST", lambda job: str(job["host_name"]), keep=8, least=12),
@@ -45,7 +68,7 @@ def job_table(now: datetime) -> Table:
                keep=5),
         Column("PROGRESS", words.job_progress, keep=2, wide=True),
         Column("ERROR", lambda job: job["error"] or "", keep=2, least=10),
-        Column("GROUP", lambda job: job["source_group_id"] or "", keep=1, wide=True),
+        Column("GROUP", group, keep=1, wide=True),
         Column("ID", lambda job: short(job["id"]), keep=9),
         Column("WHOLE ID", lambda job: str(job["id"]), keep=1, wide=True),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from cli.times import day_and_clock, local_clock, moment
 
 LONGEST_WHAT = 13
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)")
+_ID = re.compile(r"\b([0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 _WHAT = {
     "alert_raised": "alert", "alert_resolved": "resolved", "alert_acknowledged": "acknowledged",
     "alert_held": "held back", "alert_released": "released", "alert_muted": "muted",
@@ -30,7 +31,7 @@ _WHAT = {
     "alert_reminded": "told again", "alert_silenced": "silenced", "alert_unsilenced": "told now",
     "alert_stands": "still so", "outage_goes_on": "goes on", "no_outage": "no outage",
     "schedule_created": "new schedule", "source_group_created": "new group",
-    "repository_set": "repository",
+    "host_enrolled": "joined",
 }  # fmt: skip
 
 
@@ -120,14 +121,23 @@ def _decision_lines(story: Story, now: datetime) -> Iterator[tuple[str, str]]:
 
 def what_of(decision: Row) -> str:
     what = str(decision["what"])
+    if what not in _WHAT and _is_said(decision):
+        return "changed"
     if what not in _WHAT and what.startswith("catchup_"):
         return "no catch-up"  # Its text says why it was dropped.
     return _WHAT.get(what, what.replace("_", " "))[:LONGEST_WHAT]
 
 
+def _is_said(decision: Row) -> bool:
+    """Whether its text begins with its name: `repository set by ada`."""
+    return str(decision["text"]).startswith(str(decision["what"]).replace("_", " ") + " by ")
+
+
 def text_of(decision: Row, now: datetime) -> str:
-    """Return the decision's words, with its rule and the job it is about; times as clocks here."""
+    """Return the decision's words, with its rule and the job it is about; times as clocks here, ids
+    in their short form."""
     text, rule = _TIME.sub(lambda at: _clock(at[0], now), decision["text"]), str(decision["rule"])
+    text = _ID.sub(lambda known: short(known[0]), text)
     if rule and rule not in text:
         text += f" ({rule})"
     job = decision["facts"].get("job_id")

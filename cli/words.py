@@ -72,13 +72,17 @@ def brief_ago(text: str) -> str:
 
 
 def next_backup(host: Row, now: datetime) -> str:
-    """Return what the host does or waits for, else when its next backup is."""
+    """Return what the host does or waits for, else when its next backup is.
+
+    As on the page: what is overdue waits for a host that is away, and only one that sleeps is
+    caught up when it wakes.
+    """
     if host["current_job_id"]:
         return Shape.RUNNING.beside("backing up")
     if host["catch_up"]:
         return Shape.WAITING.beside(catching_up(host["catch_up"], now))
     if host["overdue"] and host["display"] != "online":
-        return "when it wakes" if host["display"] == "asleep" else "when it is back"
+        return "when it wakes" if host["display"] == "asleep" else "overdue, waits"
     at = moment(host["next_fire_at"])
     if at is None:
         return "-"
@@ -89,10 +93,9 @@ def next_backup(host: Row, now: datetime) -> str:
 def brief_next(host: Row, now: datetime) -> str:
     """Return the same without its shape: the word says it, too."""
     text = next_backup(host, now)
-    if text.endswith("(overdue)"):
+    if "overdue" in text:
         return "overdue"
-    brief = text.translate(_SHAPES).strip()
-    return brief.replace("catches up in", "catch-up").replace("when it is back", "when back")
+    return text.translate(_SHAPES).strip().replace("catches up in", "catch-up")
 
 
 def catching_up(arm: Row, now: datetime) -> str:
@@ -145,6 +148,23 @@ def alert_warning(host: Row, now: datetime) -> str:
 
 def fleet_summary(fleet: Mapping[str, int]) -> str:
     """`18 hosts: 6 online, 11 asleep, 1 offline · 2 need attention`."""
+    text = presences(fleet)
+    if count := fleet["attention"]:
+        text += f" · {count} need{'s' if count == 1 else ''} attention"
+    return text
+
+
+def calm_summary(fleet: Mapping[str, int]) -> str:
+    """The same where no alert counts: who has attention all the same has a backup that failed last
+    or an alert that is silenced, or sleeps."""
+    text = presences(fleet)
+    if count := fleet["attention"]:
+        text += f" · {count} to look at, no alert counts: dormice hosts is:attention"
+    return text
+
+
+def presences(fleet: Mapping[str, int]) -> str:
+    """`18 hosts: 6 online, 11 asleep, 1 offline`."""
     total = fleet["total"]
     parts = [
         f"{fleet[key]} {word}"
@@ -152,10 +172,7 @@ def fleet_summary(fleet: Mapping[str, int]) -> str:
                           ("never_seen", "never connected"))
         if fleet[key]
     ]  # fmt: skip
-    text = f"{total} host{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
-    if count := fleet["attention"]:
-        text += f" · {count} need{'s' if count == 1 else ''} attention"
-    return text
+    return f"{total} host{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def job_state(job: Row) -> str:

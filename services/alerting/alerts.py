@@ -181,7 +181,7 @@ def resolve(
     store.drop_old_history(tx)
     tx.put(BUCKET, ended.id, None)
     tx.emit(AlertResolved(alert=ended, reason=reason, still_away=tuple(still_away)))
-    text = f"{ended.kind} is over: {_WORDS[reason]}"
+    text = f"{ended.kind.words} is over: {_WORDS[reason]}"
     _decide(tx, ended, "alert_resolved", text, rule, reason=reason, by=by)
     log.info("alert_resolved", host_id=ended.host_id, kind=ended.kind, reason=reason)
     return ended
@@ -235,7 +235,7 @@ def change_silenced(tx: Tx, alert: Alert, cover: Silence | None) -> None:
 def _explain_cover(tx: Tx, alert: Alert, cover: Silence) -> None:
     until = covers_until(cover, tx.now)
     text = (
-        f"{alert.kind} is silenced ({coverage.describe(cover.scope)}): nobody is told before "
+        f"{alert.kind.words} is silenced ({coverage.describe(cover.scope)}): nobody is told before "
         f"{to_rfc3339(until)}"
     )
     _decide(tx, alert, "alert_silenced", text, "", silence_id=cover.id, until=until)

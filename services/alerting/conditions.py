@@ -277,7 +277,7 @@ def _end_or_keep(
         alerts.resolve(tx, known, reason, rule=rule)
         return
     assert known.host_id is not None
-    tx.decide(known.host_id, "alert_stands", f"{known.kind} stays open: {verdict.value}",
+    tx.decide(known.host_id, "alert_stands", f"{known.kind.words} stays open: {verdict.value}",
               rule=rule, kind=known.kind, alert_id=known.id)  # fmt: skip
 
 

@@ -175,7 +175,8 @@ def go_offline(tx: Tx, session: Session, event: AgentOffline) -> None:
     tx.unschedule("silence", session.host_id)
     tx.unschedule("config", session.host_id)
     tx.emit(event)
-    tx.decide(session.host_id, "went_offline", f"session ended: {event.reason.value}", rule="R3",
+    why = event.reason.value.replace("_", " ")
+    tx.decide(session.host_id, "went_offline", f"session ended: {why}", rule="R3",
               session=session.session, last_seen=event.last_seen.isoformat())  # fmt: skip
 
 

@@ -80,8 +80,9 @@ def end_job(tx: Tx, host: Host, job: Job, end: End) -> None:
         tx.emit(JobInterrupted(**identity(job), at=end.at, last_attempt=last))
     else:
         tell_finished(tx, job, last_attempt=last)
+    ended = f"attempt {job.attempt} {end.status.replace('_', ' ')}"
     tx.decide(job.host_id, f"job_{end.status}",
-              f"{title(host, job)}: attempt {job.attempt} {end.status}; {following.value}",
+              f"{title(host, job)}: {ended}; {following.value}",
               rule="R15", job_id=job.job_id, error=end.error)  # fmt: skip
     _make_next(tx, host, job, run, following)
     unlock(tx, job, host)

@@ -162,6 +162,6 @@ def _explain(tx: Tx, channel: Channel, told: Sequence[Alert]) -> None:
     for alert in told[:LISTED_IN_SUMMARY]:
         tx.decide(
             alert.host_id or "fleet", "notified",
-            f"{alert.kind} {alert.state}: in a digest to {channel.name}",
+            f"{alert.kind.words} {alert.state}: in a digest to {channel.name}",
             alert_id=alert.id, event=News.DIGEST.value, channel_id=channel.id,
         )  # fmt: skip

@@ -191,7 +191,7 @@ def explain(tx: Tx, news: News, alert: Alert, heard: Sequence[Heard]) -> None:
     what = "notified" if told else "held_back" if held else "not_notified"
     to_whom = [f"to {', '.join(told)}"] * bool(told) + later or [_why_nobody(heard)]
     tx.decide(
-        alert.host_id or "fleet", what, f"{alert.kind} {news}: {'; '.join(to_whom)}",
+        alert.host_id or "fleet", what, f"{alert.kind.words} {news}: {'; '.join(to_whom)}",
         alert_id=alert.id, event=news.value, held_by=alert.held_by,
         channels={one.channel.id: _why(one) for one in heard},
     )  # fmt: skip

@@ -8,7 +8,7 @@ older file was put back; it is taken up again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -185,9 +185,18 @@ def _learn(tx: Tx, host: Host, event: AgentHello) -> None:
     changed = policy.changed_fields(host.record, facts)
     if changed:
         tx.decide(
-            new.id, "host_facts_changed", f"its agent reports another {', '.join(changed)}",
+            new.id, "host_facts_changed", _reported(changed, first=not host.record.agent_version),
             session=event.session, after={name: facts[name] for name in changed},
         )  # fmt: skip
+
+
+_FACTS = {"os": "system", "arch": "processor", "agent_version": "version", "timezone": "time zone"}
+
+
+def _reported(changed: Iterable[str], *, first: bool) -> str:
+    """`its agent reports its version`, later `another version`."""
+    whose = "its" if first else "another"
+    return f"its agent reports {whose} {', '.join(_FACTS[name] for name in changed)}"
 
 
 def _zone_after(tx: Tx, host: Host, reported: str) -> str:

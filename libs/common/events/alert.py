@@ -22,6 +22,11 @@ class AlertKind(StrEnum):
     BACKUP_NOT_SUCCEEDING = "backup_not_succeeding"
     SCHEDULE_MISSED = "schedule_missed"
 
+    @property
+    def words(self) -> str:
+        """As people say it: `agent offline`."""
+        return self.value.replace("_", " ")
+
 
 class Severity(StrEnum):
     WARNING = "warning"

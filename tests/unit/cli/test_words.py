@@ -14,7 +14,7 @@ from cli.event_log import Source, matches
 from cli.fleet import host_table
 from cli.table import lay_out
 from cli.terminal import Terminal
-from cli.why import Story, coming_next, explain, text_of
+from cli.why import Story, coming_next, explain, text_of, what_of
 from libs.common.clock import to_rfc3339
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -51,7 +51,10 @@ def test_r2_every_state_has_its_shape_and_word(display: str, said: str) -> None:
         pytest.param({}, "-", id="nothing scheduled"),
         pytest.param({"overdue": True}, "when it wakes", id="asleep and overdue"),
         pytest.param(
-            {"overdue": True, "display": "offline"}, "when it is back", id="offline, overdue"
+            {"overdue": True, "display": "offline"}, "overdue, waits", id="offline, overdue"
+        ),
+        pytest.param(
+            {"overdue": True, "display": "never_seen"}, "overdue, waits", id="never connected"
         ),
         pytest.param({"current_job_id": "x"}, "◔ backing up", id="running"),
         pytest.param(
@@ -113,6 +116,13 @@ def test_the_fleet_in_a_sentence() -> None:
     assert words.fleet_summary(dict.fromkeys(fleet, 0)) == "0 hosts"
 
 
+def test_a_fleet_without_an_alert_that_counts_needs_nobody() -> None:
+    fleet = {"total": 4, "online": 4, "asleep": 0, "offline": 0, "never_seen": 0, "attention": 1}
+    said = "4 hosts: 4 online · 1 to look at, no alert counts: dormice hosts is:attention"
+    assert words.calm_summary(fleet) == said
+    assert words.calm_summary(fleet | {"attention": 0}) == "4 hosts: 4 online"
+
+
 def test_r19_why_tells_what_was_decided_and_what_comes_next() -> None:
     decision = {
         "at": to_rfc3339(NOW - timedelta(hours=3)), "service": "alerting", "what": "no_alert",
@@ -134,6 +144,30 @@ def test_times_in_a_decision_are_clocks_of_this_terminal() -> None:
     until = NOW + timedelta(minutes=15)
     decision = {"rule": "R5", "facts": {}, "text": f"raised unless back by {to_rfc3339(until)}"}
     assert text_of(decision, NOW) == f"raised unless back by {until.astimezone():%H:%M} (R5)"
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    pytest.param("no run, it ran: job 0e2f5a0c-1c5e-5b7e-9d0a-3f5f6a7b8c9d", "job 6a7b8c9d",
+                 id="a run's"),
+    pytest.param("01M850MX192EH5JC4NXFWN64D3: attempt 1 sent", "FWN64D3: attempt 1", id="a group"),
+    pytest.param("home: 1 run for 3 missed fires", "home: 1 run for 3 missed fires", id="none"),
+])  # fmt: skip
+def test_ids_in_a_decision_are_short(text: str, said: str) -> None:
+    shown = text_of({"rule": "", "facts": {}, "text": text}, NOW)
+    assert said in shown
+    assert not re.search(r"[0-9A-Za-z]{26}|[0-9a-f]{8}-", shown)
+
+
+@pytest.mark.parametrize(("what", "text", "name"), [
+    ("host_enrolled", "host enrolled by ada", "joined"),
+    ("repository_set", "repository set by ada", "changed"),
+    ("source_group_removed", "source group removed by ada", "changed"),
+    ("schedule_created", "schedule created by ada", "new schedule"),
+    ("catchup_busy", "no catch-up: the host is busy", "no catch-up"),
+    ("job_sent", "home: attempt 1 sent", "job sent"),
+])  # fmt: skip
+def test_no_decision_says_its_name_twice(what: str, text: str, name: str) -> None:
+    assert what_of({"what": what, "text": text}) == name
 
 
 def test_why_of_an_offline_host_says_when_its_alert_comes() -> None:

@@ -65,9 +65,9 @@ def test_what_comes_in_quiet_hours_is_one_message_at_their_end(world: World) -> 
     assert listed(body) == ["a1 open", "a3 open", "a2 resolved"]  # What is over comes last.
     assert body["more"] == 0
     assert world.ask("get_channel", id=channel)["waiting_for_digest"] == 0
-    assert texts(world)[0] == ("agent_offline raised: held for quiet hours until 10:00 UTC: night")
-    assert "agent_offline open: in a digest to night" in texts(world)
-    assert "agent_offline resolved: held for quiet hours until 10:00 UTC: night" in texts(world)
+    assert texts(world)[0] == ("agent offline raised: held for quiet hours until 10:00 UTC: night")
+    assert "agent offline open: in a digest to night" in texts(world)
+    assert "agent offline resolved: held for quiet hours until 10:00 UTC: night" in texts(world)
 
 
 def test_what_comes_at_the_very_end_of_quiet_hours_overtakes_nothing(world: World) -> None:
@@ -183,7 +183,7 @@ def test_a_rate_lets_so_many_through_and_tells_the_rest_in_one(world: World) -> 
     body = digest(world)
     assert body["summary"] == "And 37 more: 37 alerts open"
     assert len(body["alerts"]) == 37
-    said = "agent_offline raised: held, as there were too many messages until 09:10 UTC: chat"
+    said = "agent offline raised: held, as there were too many messages until 09:10 UTC: chat"
     assert texts(world).count(said) == 37
 
 

@@ -28,6 +28,17 @@ def test_a_hello_tells_what_changed() -> None:
     assert "host_facts_changed" in rig.decisions("registry", host_id)
 
 
+def test_r19_the_first_hello_tells_its_version_and_a_later_one_another() -> None:
+    rig = make_rig()
+    host_id = enrolled(rig)
+    rig.publish(hello(host_id, "s1", agent_version="1.2"))
+    rig.publish(hello(host_id, "s2", agent_version="1.3", timezone="Asia/Tokyo"))
+    found = rig.db.execute("SELECT text FROM decision WHERE what = 'host_facts_changed'")
+    assert [text for (text,) in found] == [
+        "its agent reports its version", "its agent reports another version, time zone"
+    ]  # fmt: skip
+
+
 def test_a_hello_with_nothing_new_tells_nothing() -> None:
     rig = make_rig()
     host_id = enrolled(rig)
