@@ -19,7 +19,7 @@ from libs.common.settings import DormiceSettings
 PREFIX = "/api/v1"
 TIMEOUT_SECONDS = 20.0
 PAGE = 1000
-_ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # What a listener says, nowhere to dial.
+ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # What a listener says, nowhere to dial.
 
 
 class ClientSettings(DormiceSettings):
@@ -63,7 +63,7 @@ def local_url(settings: ClientSettings) -> str:
     if said.exists():
         return said.read_text("utf-8").strip().rstrip("/")
     host, _, port = settings.ui_listen.rpartition(":")
-    reach = "127.0.0.1" if host.strip("[]") in _ANYWHERE else host
+    reach = "127.0.0.1" if host.strip("[]") in ANYWHERE else host
     return f"http://{reach}:{port}"
 
 

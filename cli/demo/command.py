@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cli.demo.story import Story
 from cli.demo.view import View
-from cli.demo.world import World, free_address
+from cli.demo.world import World, listen_address, url_of
 from libs.common.aio import cancel
 from libs.common.errors import Unavailable
 
@@ -45,11 +45,12 @@ def play(*, keep: bool, record: Path | None = None) -> None:
 
 
 async def _play(folder: Path, console: Console, record: Path | None) -> None:
-    world = World(folder, web=free_address(8480), agents=free_address(8481))
+    web = listen_address("DORMICE_UI_LISTEN", 8480)
+    world = World(folder, web=web, agents=listen_address("DORMICE_GATEWAY_LISTEN", 8481))
     view = View(world, console, record)
     if not console.is_terminal:
         console.print(
-            f"watch it too: http://{world.web} (admin / {world.password})", soft_wrap=True
+            f"watch it too: {url_of(world.web)} (admin / {world.password})", soft_wrap=True
         )
     painting = asyncio.create_task(view.run())
     try:

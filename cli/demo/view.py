@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.demo.story import Told
-from cli.demo.world import World
+from cli.demo.world import World, url_of
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import DormiceError
 
@@ -71,7 +71,7 @@ class View:
     def _picture(self) -> RenderableType:
         head = Text.assemble(
             ("Dormice  ", "bold"), "1 s ≈ 4 h   ",
-            (f"http://{self._world.web}", "underline"), f"  admin / {self._world.password}",
+            (url_of(self._world.web), "underline"), f"  admin / {self._world.password}",
         )  # fmt: skip
         return Group(head, "", self._fleet(), "", *map(self._line, self._lines[-14:]))
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from cli.client import ANYWHERE
 from libs.common.errors import RemoteError, Unavailable
 from libs.common.ids import new_secret
 
@@ -52,7 +53,7 @@ class World:
     """Everything that runs. `folder` holds all of it."""
 
     folder: Path
-    web: str
+    web: str  # Where pages and API listen, and below where agents connect.
     agents: str
     password: str = field(default_factory=lambda: new_secret()[:12])
     members: dict[str, Member] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class World:
         async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
             while True:
                 try:
-                    answer = await client.get(f"http://{self.web}/readyz")
+                    answer = await client.get(f"{url_of(self.web)}/readyz")
                     if answer.status_code == 200:
                         break
                 except httpx.HTTPError:
@@ -91,7 +92,7 @@ class World:
         token = (self.data / "admin-token").read_text().strip()
         await self.api.aclose()
         self.api = httpx.AsyncClient(
-            base_url=f"http://{self.web}/api/v1",
+            base_url=f"{url_of(self.web)}/api/v1",
             headers={"Authorization": f"Bearer {token}"},
             timeout=10,
         )
@@ -106,7 +107,7 @@ class World:
         """Enrol a host with a small real folder, a repository and a schedule, and start it."""
         member = self.members[name] = Member(name, always_on)
         token = (await self.post("/enrollment-tokens", {"always_on": always_on}))["token"]
-        await self._agent_command(name, "enroll", f"http://{self.agents}", "--name", name,
+        await self._agent_command(name, "enroll", url_of(self.agents), "--name", name,
                                   environment={"DORMICE_ENROLL_TOKEN": token})  # fmt: skip
         hosts = (await self.get("/hosts"))["items"]
         member.host_id = next(host["id"] for host in hosts if host["name"] == name)
@@ -212,6 +213,18 @@ def check(answer: httpx.Response) -> Any:
     raise RemoteError(
         "demo", f"{answer.request.url.path}: {body.get('title')} {body.get('detail')}"
     )
+
+
+def listen_address(variable: str, preferred: int) -> str:
+    """Return what `variable` says, else 127.0.0.1 with a port that is free, best the preferred."""
+    said = os.environ.get(variable, "")
+    return said if said and not said.endswith(":0") else free_address(preferred)
+
+
+def url_of(listen: str) -> str:
+    """Return the address at which this machine reaches what listens there."""
+    host, _, port = listen.rpartition(":")
+    return f"http://{'127.0.0.1' if host.strip('[]') in ANYWHERE else host}:{port}"
 
 
 def free_address(preferred: int) -> str:
