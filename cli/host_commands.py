@@ -90,8 +90,12 @@ def tag(
       dormice host tag laptop-7 paris sales
       dormice host tag laptop-7 --remove sales
     """
+    from cli.errors import BadCommand
     from cli.finding import find_host
 
+    if signed := next((one for one in tags or [] if one.lstrip().startswith(("+", "-"))), None):
+        bare = signed.strip().lstrip("+-")[:40] or "TAG"
+        raise BadCommand(f"a tag has no sign: {bare} adds it, --remove {bare} takes it off")
     found = find_host(ask.client, host)
     off = {one.lower() for one in remove or []}
     wanted = [one for one in [*found["tags"], *(tags or [])] if one.lower() not in off]

@@ -87,14 +87,17 @@ def keep_of_group(
 
 @group_app.command("remove")
 @asking
-def remove_group(ask: Ask, host: Host, group: Group) -> None:
+def remove_group(
+    ask: Ask, host: Host, group: Group,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:  # fmt: skip
     """Remove a source group.
 
-    Its snapshots stay; schedules go on without it.
+    Its snapshots stay; schedules go on without it. One that has no other group never runs then.
     """
-    from cli.parts import remove_part
+    from cli.parts import remove_group as remove
 
-    remove_part(ask, host, "source-groups", group)
+    remove(ask, host, group, sure=yes)
 
 
 @schedule_app.command("add")
@@ -161,9 +164,9 @@ def disable_schedule(ask: Ask, host: Host, schedule: Schedule) -> None:
 @asking
 def remove_schedule(ask: Ask, host: Host, schedule: Schedule) -> None:
     """Remove a schedule."""
-    from cli.parts import remove_part
+    from cli.parts import remove_schedule as remove
 
-    remove_part(ask, host, "schedules", schedule)
+    remove(ask, host, schedule)
 
 
 @repository_app.command("set")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cli.asking import read_environment, read_secret
+from cli.asking import confirm, read_environment, read_secret
 from cli.client import Client
 from cli.errors import BadCommand
-from cli.finding import find_host, find_part, label
+from cli.finding import find_host, find_part, label, short
 from cli.options import Ask
 from cli.output import Listing
 from cli.table import Column, Row, Table
@@ -25,7 +25,6 @@ SCHEDULE_FIELDS = (
     "id", "host_id", "name", "cron", "timezone", "enabled", "catch_up", "source_group_ids",
     "next_fire", "last_success_at", "overdue", "overdue_since",
 )  # fmt: skip
-_ONE = {"source-groups": "group", "schedules": "schedule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +141,40 @@ def switch_schedule(ask: Ask, word: str, schedule: str, *, enabled: bool) -> Non
     ask.out.result(changed, f"{host['name']}: schedule {label(changed)} is {state}")
 
 
-def remove_part(ask: Ask, word: str, kind: str, part: str) -> None:
-    """Remove a source group or schedule of a host."""
-    host, one = find_host(ask.client, word), _ONE[kind]
-    found = find_part(parts_of(ask.client, host, kind), part, one)
-    ask.client.delete(f"/hosts/{host['id']}/{kind}/{found['id']}")
-    said = f"{host['name']}: {one} {label(found)} is removed"
+def remove_group(ask: Ask, word: str, group: str, *, sure: bool) -> None:
+    """Remove a source group, and say which schedules have none left: they never run."""
+    host = find_host(ask.client, word)
+    found = find_part(parts_of(ask.client, host, "source-groups"), group, "source group")
+    idle = [one for one in parts_of(ask.client, host, "schedules")
+            if one["source_group_ids"] == [found["id"]]]  # fmt: skip
+    if not sure:
+        then = f" Then {_never_run(idle)}." if idle else ""
+        confirm(f"Remove group {found['name']} of {host['name']}?{then}")
+    ask.client.delete(f"/hosts/{host['id']}/source-groups/{found['id']}")
+    said = f"{host['name']}: group {found['name']} is removed"
+    said += f"; {_never_run(idle)}" if idle else ""
+    step = f"dormice schedule remove {host['name']} {_word_for(idle[0])}" if idle else ""
+    ids = [one["id"] for one in idle]
+    ask.out.result({"id": found["id"], "removed": True, "idle_schedule_ids": ids}, said, step)
+
+
+def _never_run(idle: list[Row]) -> str:
+    """`schedule nightly never runs: it has no other group`."""
+    names = ", ".join(f"{one['name'] or _word_for(one)} ({one['cron']})" for one in idle)
+    if len(idle) == 1:
+        return f"schedule {names} never runs: it has no other group"
+    return f"schedules {names} never run: they have no other group"
+
+
+def _word_for(schedule: Row) -> str:
+    return str(schedule["name"] or short(schedule["id"]))
+
+
+def remove_schedule(ask: Ask, word: str, schedule: str) -> None:
+    host = find_host(ask.client, word)
+    found = find_part(parts_of(ask.client, host, "schedules"), schedule, "schedule")
+    ask.client.delete(f"/hosts/{host['id']}/schedules/{found['id']}")
+    said = f"{host['name']}: schedule {label(found)} is removed"
     ask.out.result({"id": found["id"], "removed": True}, said)
 
 

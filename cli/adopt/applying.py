@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from cli.adopt.plan import Group, Plan, without_password
@@ -87,8 +88,13 @@ def apply(ask: Ask, word: str, plan: Plan) -> None:
         done.append("repository")
     text = f"{host['name']}: took over {', '.join(done)}" if done else (
         f"{host['name']} has all of it already")  # fmt: skip
-    ask.out.result({"host_id": host["id"], "done": done, "notes": plan.notes}, text,
-                   f"dormice host show {host['name']}")  # fmt: skip
+    step = f"dormice host show {host['name']}"
+    if plan.repositories and repository is None and not host["has_repository"]:
+        shown = without_password(plan.repositories[0].url)
+        text = text if done else f"{host['name']} has all the rest already"
+        text += f"; not its repository {shown}: the password is in no file that is named here"
+        step = f"dormice repository set {host['name']} {shlex.quote(shown)}"
+    ask.out.result({"host_id": host["id"], "done": done, "notes": plan.notes}, text, step)
 
 
 def _repository_body(host: Row, plan: Plan) -> dict[str, Any] | None:

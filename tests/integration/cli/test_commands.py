@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,14 @@ def test_check_says_ok_in_one_line(cli: Cli) -> None:
     assert away.stdout.startswith("failing: nothing listens on http://127.0.0.1:1")
 
 
+def test_up_and_run_warn_once_of_a_variable_that_nothing_reads(cli: Cli) -> None:
+    log = (cli.data / "dormice.log").read_text("utf-8")
+    assert log.count('"variables": "DORMICE_NOBODY"') == 1
+    said = cli.bad("run", "jobs")
+    assert said.count('"variables": "DORMICE_NOBODY"') == 1
+    assert said.splitlines()[-1].startswith("dormice: DORMICE_NATS_URL: ")
+
+
 def test_nothing_listens_wrong_token_not_the_api(cli: Cli) -> None:
     elsewhere = cli("hosts", "--url", "http://127.0.0.1:1", DORMICE_TOKEN="x")
     assert elsewhere.returncode == 1
@@ -109,6 +118,10 @@ def test_mode_rename_and_tags(cli: Cli) -> None:
     cli.good("host", "rename", "ada", "laptop-9")
     assert "laptop-9: paris, sales" in cli.good("host", "tag", "laptop-9", "paris", "sales")
     assert "laptop-9: sales" in cli.good("host", "tag", "laptop-9", "--remove", "paris")
+    said = cli.wrong("host", "tag", "laptop-9", "+paris")
+    assert said == "dormice: a tag has no sign: paris adds it, --remove paris takes it off\n"
+    assert "--remove paris takes it off" in cli.wrong("host", "tag", "laptop-9", "--", "-paris")
+    assert cli.good("host", "tag", "laptop-9") == "laptop-9: sales\n"
     assert "gets a new token" in cli.good("host", "rotate-token", "laptop-9")
 
 
@@ -135,6 +148,23 @@ def test_from_nothing_to_a_backup(cli: Cli) -> None:
     page = cli.good("host", "show", "web-3")
     assert "succeeded" in page
     assert max(map(cell_len, page.splitlines())) <= 80
+
+
+def test_a_group_is_removed_with_a_word_on_schedules_that_never_run_then(cli: Cli) -> None:
+    for name in ("old", "other"):
+        cli.good("group", "add", "web-3", name, f"/{name}")
+    cli.good("schedule", "add", "web-3", "0 3 * * *", "-g", "old", "--name", "nightly")
+    cli.good("schedule", "add", "web-3", "0 4 * * *", "-g", "old", "-g", "other", "--name", "both")
+    assert "say --yes" in cli.bad("group", "remove", "web-3", "old")
+    said = " ".join(cli.good("group", "remove", "web-3", "old", "--yes").split())
+    assert said == (
+        "web-3: group old is removed; schedule nightly (0 3 * * *) never runs: it has no other "
+        "group next: dormice schedule remove web-3 nightly"
+    )
+    assert "schedule nightly is removed" in cli.good("schedule", "remove", "web-3", "nightly")
+    cli.good("schedule", "remove", "web-3", "both")
+    gone = json.loads(cli.good("group", "remove", "web-3", "other", "--yes", "--json"))
+    assert gone["idle_schedule_ids"] == []
 
 
 def test_jobs_their_log_and_cancelling(cli: Cli) -> None:
@@ -188,6 +218,17 @@ def test_alerts_taken_and_ended(cli: Cli, agents: Agents) -> None:
     assert "no open alert" in cli.bad("alert", "resolve", alert["id"])
     assert "resolved" in cli.good("alerts", "--state", "all")
     assert "no open alert" in cli.bad("alert", "ack", "web-3")
+    calm = cli.good("check")
+    assert calm.startswith("ok: 3 hosts: ")
+    assert "1 to look at, no alert counts: dormice hosts is:attention" in calm
+    assert "need" not in calm
+    assert "web-3" in cli.good("hosts", "is:attention")
+    assert re.search(r"failed +web-3 .*  etc  ", cli.good("jobs", "--host", "web-3", "--wide"))
+    story = cli.good("why", "web-3", "--limit", "200")
+    assert "backup failed is over: an operator resolved it" in " ".join(story.split())
+    assert "backup failed raised: to nobody, there is no channel" in " ".join(story.split())
+    assert "its agent reports its version" in " ".join(story.split())
+    assert not re.search(r"backup_failed|agent_version|host enrolled  host enrolled", story)
 
 
 def test_silences_made_listed_and_ended(cli: Cli) -> None:

@@ -49,6 +49,17 @@ def test_it_is_taken_over_once(cli: Cli, crontab: Path) -> None:
     assert json.loads(cli.good("host", "show", "laptop-9", "--json"))["has_repository"] is True
 
 
+def test_a_repository_without_its_password_is_said_to_be_left(cli: Cli) -> None:
+    line = "0 2 * * * restic -r /srv/r backup /srv/mail\n"
+    words = ("import", "crontab", "-", "--host", "laptop-7", "--apply")
+    said = " ".join(cli.good(*words, stdin=line).split())
+    assert "took over group srv-mail, schedule 0 2 * * *; not its repository /srv/r: " in said
+    assert said.endswith("next: dormice repository set laptop-7 /srv/r")
+    assert "laptop-7 has all the rest already; not its" in cli.good(*words, stdin=line)
+    cli.good("repository", "set", "laptop-7", "/srv/r", stdin="pw\n")
+    assert "laptop-7 has all of it already" in cli.good(*words, stdin=line)
+
+
 def test_profiles_and_what_makes_no_sense(cli: Cli, tmp_path: Path) -> None:
     profiles = tmp_path / "profiles.toml"
     profiles.write_text('[docs.backup]\nsource = "/docs"\nschedule = "daily"\n')

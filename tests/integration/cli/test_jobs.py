@@ -65,7 +65,7 @@ def test_forget_needs_a_retention(cli: Cli, told: list[dict[str, Any]]) -> None:
         cli.good("group", "add", "web-3", "etc", "/etc", "--keep", "daily=7", "--json")
     )
     assert made["retention"] == {"keep_daily": 7}
-    cli.good("group", "remove", "web-3", "etc")
+    cli.good("group", "remove", "web-3", "etc", "--yes")
 
 
 def test_snapshots_are_asked_for_and_shown(cli: Cli, told: list[dict[str, Any]]) -> None:
