@@ -122,7 +122,7 @@ def test_r19_a_look_that_changes_nothing_leaves_a_decision_too() -> None:
     rig.publish(offline(START))
     rig.advance(HOUR)
     assert decided(rig, looked_at(4))[0] == (
-        "alert_stands", "R5", "agent_offline stays open: silent past the floor"
+        "alert_stands", "R5", "agent offline stays open: silent past the floor"
     )  # fmt: skip
     rig = alerting()
     assert decided(rig, mode_changed(laptop(version=2, schedules=()))) == [
@@ -144,7 +144,7 @@ def test_r19_a_stale_laptop_whose_reports_are_awaited() -> None:
     longer = Thresholds(stale_seconds=30 * 86400)
     assert decided(rig, changed(laptop(version=2, thresholds=longer)))[-1] == (
         "alert_stands", "R6",
-        "stale_schedule stays open: nobody listened for long: its reports are awaited first",
+        "stale schedule stays open: nobody listened for long: its reports are awaited first",
     )  # fmt: skip
 
 
