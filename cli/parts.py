@@ -148,22 +148,20 @@ def remove_group(ask: Ask, word: str, group: str, *, sure: bool) -> None:
     idle = [one for one in parts_of(ask.client, host, "schedules")
             if one["source_group_ids"] == [found["id"]]]  # fmt: skip
     if not sure:
-        then = f" Then {_never_run(idle)}." if idle else ""
+        then = f" Then {_never_run(idle)}: nothing else is left to back up." if idle else ""
         confirm(f"Remove group {found['name']} of {host['name']}?{then}")
     ask.client.delete(f"/hosts/{host['id']}/source-groups/{found['id']}")
     said = f"{host['name']}: group {found['name']} is removed"
-    said += f"; {_never_run(idle)}" if idle else ""
+    said += f"; {_never_run(idle)} now: nothing is left to back up" if idle else ""
     step = f"dormice schedule remove {host['name']} {_word_for(idle[0])}" if idle else ""
     ids = [one["id"] for one in idle]
     ask.out.result({"id": found["id"], "removed": True, "idle_schedule_ids": ids}, said, step)
 
 
 def _never_run(idle: list[Row]) -> str:
-    """`schedule nightly never runs: it has no other group`."""
-    names = ", ".join(f"{one['name'] or _word_for(one)} ({one['cron']})" for one in idle)
-    if len(idle) == 1:
-        return f"schedule {names} never runs: it has no other group"
-    return f"schedules {names} never run: they have no other group"
+    """`schedule nightly never runs`."""
+    names = ", ".join(one["name"] or f"{_word_for(one)} ({one['cron']})" for one in idle)
+    return f"schedule {names} never runs" if len(idle) == 1 else f"schedules {names} never run"
 
 
 def _word_for(schedule: Row) -> str:

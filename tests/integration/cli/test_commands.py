@@ -158,8 +158,8 @@ def test_a_group_is_removed_with_a_word_on_schedules_that_never_run_then(cli: Cl
     assert "say --yes" in cli.bad("group", "remove", "web-3", "old")
     said = " ".join(cli.good("group", "remove", "web-3", "old", "--yes").split())
     assert said == (
-        "web-3: group old is removed; schedule nightly (0 3 * * *) never runs: it has no other "
-        "group next: dormice schedule remove web-3 nightly"
+        "web-3: group old is removed; schedule nightly never runs now: nothing is left to back up "
+        "next: dormice schedule remove web-3 nightly"
     )
     assert "schedule nightly is removed" in cli.good("schedule", "remove", "web-3", "nightly")
     cli.good("schedule", "remove", "web-3", "both")
