@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import structlog
 
-from cli.known_settings import check_file, warn_of_variables
+from cli.known_settings import check_file, known_variables, warn_of_variables
 from cli.run import run_service
 from cli.up import Up, check_settings
 from libs.common.errors import SettingsError
+
+PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -67,3 +70,9 @@ def test_variables_that_nothing_reads_are_one_warning() -> None:
     with structlog.testing.capture_logs() as lines:
         warn_of_variables({"DORMICE_STALE_AFTER": "7d"})
     assert lines == []
+
+
+def test_whatever_is_documented_is_known() -> None:
+    documented = set(re.findall(r"^\| `(DORMICE_\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE))
+    assert len(documented) > 40
+    assert documented <= known_variables()
