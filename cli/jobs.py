@@ -59,7 +59,7 @@ def job_table(now: datetime, groups: Mapping[str, str]) -> Table:
         return groups.get(known, short(known)) if known else ""
 
     columns = (
-        Column("STATE", words.job_state, least=12),
+        Column("STATE", words.job_state),  # In whole words, whatever else there is.
         Column("HOST", lambda job: str(job["host_name"]), keep=8, least=12),
         Column("JOB", lambda job: str(job["kind"]), keep=4),
         Column("WHY", _why, keep=3),
