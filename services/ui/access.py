@@ -106,13 +106,19 @@ def ensure_first_admin(tx: Tx, actor: Actor, password: str) -> None:
 # --- Sessions -------------------------------------------------------------------------------------
 
 
-def open_session(tx: Tx, operator_id: str, token_hash: str) -> datetime:
-    """Log an operator in; return when the session ends. Raises: Unauthorized."""
-    operator = store.find_operator(tx.db, operator_id)
-    if operator is None or operator.disabled:
-        raise Unauthorized
+def open_session(tx: Tx, known: store.Credentials, token_hash: str) -> datetime:
+    """Log an operator in; return when the session ends.
+
+    `known`: whom the password was checked for. One that was changed meanwhile lets nobody in: the
+    session would outlive the change, which ended all others.
+
+    Raises: Unauthorized.
+    """
+    now = store.find_credentials(tx.db, known.operator.name)
+    if now is None or (now.operator.id, now.password) != (known.operator.id, known.password):
+        raise Unauthorized("user name or password is wrong")
     expires_at = tx.now + SESSION_LASTS
-    store.add_session(tx, token_hash, operator_id, expires_at)
+    store.add_session(tx, token_hash, now.operator.id, expires_at)
     return expires_at
 
 

@@ -101,15 +101,13 @@ class Auth:
         if not await passwords.matches(found.password if found else None, password) or not found:
             self._tries.failed(address, self._now())
             raise Unauthorized("user name or password is wrong")
-        return await self._begin(found.operator)
+        return await self._begin(found)
 
-    async def _begin(self, operator: OperatorView) -> Login:
+    async def _begin(self, known: store_access.Credentials) -> Login:
         token = new_secret()
         token_hash = hash_token(token)
-        done = await self._service.submit(
-            lambda tx: access.open_session(tx, operator.id, token_hash)
-        )
-        return Login(token, operator, done.result)
+        done = await self._service.submit(lambda tx: access.open_session(tx, known, token_hash))
+        return Login(token, known.operator, done.result)
 
     async def log_out(self, cookie: str) -> None:
         token_hash = hash_token(cookie)
@@ -172,7 +170,7 @@ class Auth:
         except Unauthorized:
             self._tries.failed(address, self._now())
             raise
-        return await self._begin(done.result)
+        return await self._begin(store_access.Credentials(done.result, hashed))
 
     # --- Operators and tokens ---------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ import pytest
 
 from libs.common.clock import SystemClock, VirtualClock
 from libs.common.errors import Conflict, TooManyTries, Unauthorized
+from libs.common.security import hash_token
+from services.ui import access, store_access
 from services.ui.auth import read_or_make_token
 from tests.integration.ui.world import World
 
@@ -135,6 +137,39 @@ async def test_a_new_password_ends_the_sessions(world: World) -> None:
     assert await auth.log_in("ADA ", "another " + PASSWORD, "1.2.3.4")
 
 
+async def test_a_password_changed_during_a_login_lets_nobody_in(world: World) -> None:
+    """The login has checked the old password, and begins its session after the change."""
+    auth = world.ui.site.auth
+    made = await world.post("/operators", name="ada", password=PASSWORD)
+    known = await world.ui.site.read(lambda db: store_access.find_credentials(db, "ada"))
+    await world.patch(f"/operators/{made['id']}", password="another " + PASSWORD)
+    with pytest.raises(Unauthorized):
+        await auth.submit(lambda tx: access.open_session(tx, known, hash_token("cookie")))
+    assert await auth.find_actor_of_session("cookie") is None
+
+
+async def test_who_is_removed_is_out_at_once(world: World) -> None:
+    auth = world.ui.site.auth
+    made = await world.post("/operators", name="ada", password=PASSWORD)
+    login = await auth.log_in("ada", PASSWORD, "1.2.3.4")
+    assert (await world.api.delete(f"/operators/{made['id']}")).status_code == 204
+    assert await auth.find_actor_of_session(login.token) is None
+    with pytest.raises(Unauthorized):
+        await auth.log_in("ada", PASSWORD, "1.2.3.4")
+    again = await world.post("/operators", name="ada", password=PASSWORD)
+    assert again["id"] != made["id"]
+    assert await auth.find_actor_of_session(login.token) is None
+    assert (await world.api.delete(f"/operators/{made['id']}")).status_code == 404
+
+
+async def test_a_new_role_holds_at_once_in_the_sessions_that_go_on(world: World) -> None:
+    auth = world.ui.site.auth
+    made = await world.post("/operators", name="ada", password=PASSWORD, role="operator")
+    login = await auth.log_in("ada", PASSWORD, "1.2.3.4")
+    await world.patch(f"/operators/{made['id']}", role="viewer")
+    assert (await auth.find_actor_of_session(login.token)).role == "viewer"
+
+
 async def test_ten_failed_tries_a_minute_then_wait(tmp_path: Path) -> None:
     clock = VirtualClock(SystemClock().now())
     async with World(tmp_path, owners=(), clock=clock, admin_password=PASSWORD) as world:
@@ -158,6 +193,9 @@ async def test_the_last_admin_stays(world: World) -> None:
         await world.api.patch(path, json={"disabled": True}),
     ):
         assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+        assert answer.json()["detail"] == (
+            "This is the last admin who can log in; make another one first."
+        )
     assert (await world.get(path)) == made
     await world.post("/operators", name="bob", password=PASSWORD, role="admin")
     assert (await world.api.delete(path)).status_code == 204
