@@ -43,6 +43,7 @@ COMMAND_FILES = (
     "cli.part_commands",
     "cli.alert_commands",
     "cli.silence_commands",
+    "cli.people_commands",
     "cli.channel_commands",
     "cli.threshold_commands",
     "cli.job_commands",

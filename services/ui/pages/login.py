@@ -1,4 +1,8 @@
-"""The doors: `/login`, `/setup` with the code for the first admin, `/logout`."""
+"""The doors: `/login`, `/setup` with a code for an admin, `/logout`.
+
+A setup code makes the first admin, and later one more: the way in for whom no admin can help. Who
+comes when there is one already is not told to be the first.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from litestar import Controller, Response, get, post
 from litestar.response import Redirect
 
 from libs.common.errors import DormiceError
+from services.ui import store_access
 from services.ui.auth import Login
 from services.ui.guards import (
     COOKIE,
@@ -30,6 +35,10 @@ SETUP = {
     "setup": True, "title": "Set up", "button": "Create the first operator",
     "lead": "Welcome. Choose who you are; you become the first admin.",
 }  # fmt: skip
+LATER_SETUP = SETUP | {
+    "button": "Create an admin",
+    "lead": "There is an admin already. With a setup code you become one more.",
+}
 
 
 class DoorPages(Controller):
@@ -39,7 +48,7 @@ class DoorPages(Controller):
     async def show_login(self, request: PageRequest) -> Response[str] | Redirect:
         if await find_actor(request) is not None:
             return to(_own_path(request.query_params.get("next", "")))
-        return _door(LOGIN, next_page=request.query_params.get("next", ""))
+        return await _door(request, LOGIN, next_page=request.query_params.get("next", ""))
 
     @post("/login", guards=[same_origin], status_code=200)
     async def log_in(self, request: PageRequest) -> Response[str] | Redirect:
@@ -48,12 +57,12 @@ class DoorPages(Controller):
         try:
             login = await site_of(request).auth.log_in(name, password, address_of(request))
         except DormiceError as error:
-            return _door(LOGIN, form, error, next_page=form.get("next", ""))
+            return await _door(request, LOGIN, form, error, next_page=form.get("next", ""))
         return _let_in(request, login, form.get("next", ""))
 
     @get("/setup")
-    async def show_setup(self) -> Response[str]:
-        return _door(SETUP)
+    async def show_setup(self, request: PageRequest) -> Response[str]:
+        return await _door(request, SETUP)
 
     @post("/setup", guards=[same_origin], status_code=200)
     async def set_up(self, request: PageRequest) -> Response[str] | Redirect:
@@ -63,7 +72,7 @@ class DoorPages(Controller):
         try:
             login = await auth.redeem_setup_code(code, name, password, address_of(request))
         except DormiceError as error:
-            return _door(SETUP, form, error)
+            return await _door(request, SETUP, form, error)
         return _let_in(request, login, "/")
 
     @post("/logout", guards=[same_origin], status_code=303)
@@ -84,10 +93,13 @@ def _own_path(path: str) -> str:
     return path if own and path.isascii() and path.isprintable() else "/"
 
 
-def _door(
-    words: dict[str, Any], typed: dict[str, str] | None = None,
+async def _door(
+    request: PageRequest, words: dict[str, Any], typed: dict[str, str] | None = None,
     error: DormiceError | None = None, *, next_page: str = "",
 ) -> Response[str]:  # fmt: skip
     status, text = describe(error) if error else (200, "")
+    has_admin = await site_of(request).read(store_access.has_admin)
+    if has_admin and words is SETUP:
+        words = LATER_SETUP
     values = {"typed": typed or {}, "problem": text, "next_page": next_page, **words}
-    return respond(render("door.html", **values), status)
+    return respond(render("door.html", has_admin=has_admin, **values), status)

@@ -137,6 +137,10 @@ SAID = {
     "channel-removed": "Channel removed.",
     "channel-tested": "Test sent; the outcome appears below.",
     "operator": "Operator saved.",
+    "operator-role": "Role saved. It holds at once.",
+    "operator-password": "Password saved. All sessions of that operator have ended.",
+    "operator-removed": "Operator removed. All sessions of that operator have ended.",
+    "token-removed": "API token removed. It no longer works.",
     "behind": "Saved. The page does not show it yet.",
 }
 

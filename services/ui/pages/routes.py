@@ -18,6 +18,7 @@ from services.ui.pages.host import HostPages
 from services.ui.pages.host_forms import HostForms
 from services.ui.pages.jobs import JobPages
 from services.ui.pages.login import DoorPages
+from services.ui.pages.people import OperatorForms, TokenForms
 from services.ui.pages.settings import SettingsPages
 from services.ui.pages.silences import SilencePages
 from services.ui.pages.snapshots import JobForms, SnapshotPages
@@ -28,8 +29,8 @@ from services.ui.site import Site
 
 CONTROLLERS = (
     AlertPages, AuditPages, ChannelPages, ConfigurationForms, DoorPages, EnrollPages, FleetPages,
-    HostForms, HostPages, JobForms, JobPages, SettingsPages, SilencePages, SnapshotPages,
-    ThresholdForms,
+    HostForms, HostPages, JobForms, JobPages, OperatorForms, SettingsPages, SilencePages,
+    SnapshotPages, ThresholdForms, TokenForms,
 )  # fmt: skip
 
 
