@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cli.asking import confirm, read_secret
 from cli.client import Client
-from cli.finding import find_part, short
+from cli.finding import SHOWN, Ambiguous, find_by_id, label, short
 from cli.options import Ask
 from cli.output import Listing, warn
 from cli.table import Column, Row, Table
-from cli.terminal import Shape
-from cli.times import day_and_clock, moment, since
+from cli.times import moment, since
 from libs.common.clock import SystemClock
-from libs.common.errors import BadInput
+from libs.common.errors import BadInput, NotFound
 
 ROLES = ("viewer", "operator", "admin")
-OWN_TOKEN = "admin"  # noqa: S105  # The id of the settings' token, no secret.
 OPERATOR_FIELDS = ("id", "name", "role", "created_at", "last_login_at", "disabled")
 TOKEN_FIELDS = (
     "id", "name", "role", "created_by", "created_at", "expires_at", "last_used_at",
@@ -36,7 +35,7 @@ def fetch_operators(client: Client) -> Listing:
 
 def operator_table(now: datetime) -> Table:
     columns = (
-        Column("NAME", lambda one: Shape.NONE.beside(one["name"]), keep=9, least=12),
+        Column("NAME", lambda one: str(one["name"]), keep=9, least=12),
         Column("ROLE", lambda one: _role_of(one), keep=9),
         Column("MADE", lambda one: _ago(one["created_at"], now), keep=5),
         Column("LAST LOGIN", lambda one: _ago(one["last_login_at"], now), keep=7),
@@ -82,7 +81,25 @@ def delete_operator(ask: Ask, word: str, *, sure: bool) -> None:
 
 def find_operator(client: Client, word: str) -> Row:
     """Raises: NotFound, Ambiguous."""
-    return find_part(client.items("/operators"), word.strip().lower(), "operator")
+    return find_named(client.items("/operators"), word.strip().lower(), "operator")
+
+
+def find_named(things: Iterable[Row], word: str, what: str) -> Row:
+    """Return what has exactly this name, or this id or a part of it: no beginning of a name, as
+    whom it means is shut out. Raises: NotFound, Ambiguous.
+    """
+    known = list(things)
+    named = [one for one in known if one["name"] == word]
+    if len(named) > 1:
+        ids = ", ".join(short(one["id"]) for one in named[:SHOWN])
+        raise Ambiguous(f"{len(named)} are called {word[:64]!r}; say which by its id: {ids}")
+    if named:
+        return named[0]
+    try:
+        return find_by_id(known, word, what)
+    except NotFound:
+        names = ", ".join(label(one) for one in known[:SHOWN]) or "none"
+        raise NotFound(f"no {what} {word[:64]!r} here; there is: {names}") from None
 
 
 def _known(role: str) -> str:
@@ -102,10 +119,10 @@ def fetch_tokens(client: Client) -> Listing:
 
 def token_table(now: datetime) -> Table:
     columns = (
-        Column("NAME", lambda one: Shape.NONE.beside(one["name"]), keep=9, least=12),
+        Column("NAME", lambda one: str(one["name"]), keep=9, least=12),
         Column("ROLE", lambda one: str(one["role"]), keep=9),
         Column("MADE", lambda one: _ago(one["created_at"], now), keep=4),
-        Column("BY", lambda one: str(one["created_by"]), keep=3, least=8),
+        Column("BY", lambda one: str(one["created_by"]), keep=3, least=11),
         Column("EXPIRES", lambda one: _end(one, now), keep=8),
         Column("LAST USED", lambda one: _ago(one["last_used_at"], now), keep=7),
         Column("ID", lambda one: short(one["id"]), keep=8),
@@ -117,7 +134,7 @@ def _end(token: Row, now: datetime) -> str:
     at = moment(token["expires_at"])
     if at is None:
         return "never"
-    return f"{at.astimezone():%Y-%m-%d}" if at >= now else "is over"
+    return f"{at.astimezone():%Y-%m-%d}" if at >= now else "expired"
 
 
 def create_token(ask: Ask, name: str, role: str, expires: str | None) -> None:
@@ -131,16 +148,15 @@ def create_token(ask: Ask, name: str, role: str, expires: str | None) -> None:
         return
     print(made["token"], flush=True)
     at = moment(made["expires_at"])
-    until = f"until {day_and_clock(at)} {at.astimezone():%Y}" if at else "until it is removed"
+    until = f"until {at.astimezone():%Y-%m-%d %H:%M}" if at else "until it is removed"
     warn(f"role {made['role']}, {until}; it is not shown again")
     warn(f"next: where it is used, DORMICE_URL={ask.client.where.url} DORMICE_TOKEN=...")
 
 
 def delete_token(ask: Ask, word: str, *, sure: bool) -> None:
-    found = find_part(ask.client.items("/api-tokens"), word, "API token")
+    found = find_named(ask.client.items("/api-tokens"), word, "API token")
     if not sure:
-        again = " The next start makes it work again." if found["id"] == OWN_TOKEN else ""
-        confirm(f"Remove API token {found['name']} ({found['role']})?{again}")
+        confirm(f"Remove API token {found['name']} ({found['role']})? Whoever uses it is shut out.")
     ask.client.delete(f"/api-tokens/{found['id']}")
     ask.out.result({"id": found["id"], "removed": True}, f"API token {found['name']} removed")
 

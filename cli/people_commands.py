@@ -134,10 +134,10 @@ def add_token(
 @asking
 def remove_token(
     ask: Ask,
-    token: Annotated[str, typer.Argument(metavar="TOKEN", help="Its name or id, not its secret.")],
+    which: Annotated[str, typer.Argument(metavar="TOKEN", help="Its name or id, not its secret.")],
     yes: Yes = False,
 ) -> None:
     """Remove an API token; whoever uses it is shut out at once."""
     from cli.people import delete_token
 
-    delete_token(ask, token, sure=yes)
+    delete_token(ask, which, sure=yes)

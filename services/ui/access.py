@@ -21,8 +21,9 @@ Role = Literal["viewer", "operator", "admin"]
 SESSION_LASTS = timedelta(days=7)
 SETUP_CODE_LASTS = timedelta(minutes=30)
 FIRST_ADMIN = "admin"
-NAME = "an API token's name"
 """Name of the operator, and id of the API token, that come from the settings."""
+
+NAME = "an API token's name"
 
 
 def _audit(
