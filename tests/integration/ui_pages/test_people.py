@@ -148,9 +148,7 @@ async def test_no_token_comes_of_what_does_not_fit(
     assert [one["id"] for one in (await world.get("/api-tokens"))["items"]] == ["admin"]
 
 
-async def test_the_settings_own_token_stays(
-    world: World, admin: httpx.AsyncClient
-) -> None:
+async def test_the_settings_own_token_stays(world: World, admin: httpx.AsyncClient) -> None:
     assert "set where Dormice starts" in await row_of(admin, "first admin")
     assert "Remove" not in await row_of(admin, "first admin")
     answer = await admin.post("/settings/tokens/admin/remove", data={"a": "b"})
