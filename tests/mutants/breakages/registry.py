@@ -146,4 +146,12 @@ MUTANTS = (
         "value",
         "unit/test_logging.py::test_secrets_are_cut_out",
     ),
+    Mutant(
+        "login-outlives-the-password-it-knew",
+        "R20",
+        "services/ui/access.py",
+        "if now is None or (now.operator.id, now.password) != (known.operator.id, known.password):",
+        "if now is None:",
+        "integration/ui/test_access.py::test_a_password_changed_during_a_login_lets_nobody_in",
+    ),
 )
