@@ -61,7 +61,7 @@ class AlertCounts:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """One attempt at a run."""
+    """One attempt at a run. `host_gone`: its host has no page, as it was removed."""
 
     id: str
     host_id: str
@@ -89,6 +89,7 @@ class JobView:
     bytes_total: int | None = None
     files_done: int | None = None
     reason: str | None = None
+    host_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class AuditView:
     host_name: str | None
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
+    host_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ async def test_pages_of_a_laptop_and_its_jobs_name_what_is_on_them(
     session = await world.hello(laptop)
     job = (await world.post(f"{here}/backup", source_group_id=group["id"]))["job_id"]
     await world.finish(laptop, session, job, "failed")
-    for path in (here, f"{here}/snapshots", "/jobs", f"/jobs/{job}", "/schedules", "/"):
+    for path in (here, f"{here}/snapshots", "/jobs", f"/jobs/{job}", "/schedules",
+                 "/restore", "/"):  # fmt: skip
         await page.goto(f"{world.ui.url}{path}")
         assert await page.evaluate(PROBLEMS) == [], path

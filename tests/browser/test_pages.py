@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.async_api import Page, expect
 
 from libs.common.rpc import call
+from tests.integration.ui.test_jobs import ready
 from tests.integration.ui.world import World
 
 LIVE = "#live[data-state=live]"
@@ -82,6 +83,79 @@ async def test_menus_by_keyboard(world: World, page: Page) -> None:
     await field.press("Enter")
     await expect(page.get_by_text("Tags saved for 1.")).to_be_visible()
     assert (await world.get(f"/hosts/{host_id}"))["tags"] == ["nas", "paris"]
+
+
+async def test_the_menu_of_a_row_by_keyboard_and_through_live_changes(
+    world: World, page: Page
+) -> None:
+    host_id, _ = await ready(world)
+    await world.enroll("other")
+    await open_page(world, page, "/")
+    opener = page.get_by_label("Menu of laptop")
+    menu = page.locator(f"[data-host='{host_id}'] .row-menu .menu-items")
+    await opener.focus()
+    await page.keyboard.press("Enter")
+    await expect(menu).to_be_visible()
+    await page.keyboard.press("Tab")
+    back_up = menu.get_by_role("button")
+    await expect(back_up).to_be_focused()
+    await expect(back_up).to_have_text("Back up when it wakes")
+    session = await world.hello(host_id)
+    await expect(back_up).to_have_text("Back up now")
+    await world.goodbye(host_id, session)
+    await expect(back_up).to_have_text("Back up when it wakes")
+    await expect(back_up).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+    await expect(opener).to_be_focused()
+    await opener.click()
+    await page.get_by_label("Menu of other").click()
+    await expect(menu).to_be_hidden()
+    await opener.click()
+    await back_up.click()
+    await expect(page.get_by_text("Backup requested: 0 now, 1 when they wake.")).to_be_visible()
+    assert len((await world.get("/jobs"))["items"]) == 1
+
+
+async def test_the_menu_of_a_row_leads_to_presence_silence_and_why(
+    world: World, page: Page
+) -> None:
+    host_id = await world.enroll("laptop", always_on=False)
+
+    async def choose(word: str) -> None:
+        await open_page(world, page, "/")
+        await page.get_by_label("Menu of laptop").click()
+        await page.locator(".row-menu[open]").get_by_text(word, exact=True).click()
+        await page.wait_for_url(lambda url: url != f"{world.ui.url}/")
+
+    await choose("presence")
+    await expect(page.locator("#presence-form input")).to_be_focused()
+    await expect(page.get_by_role("button", name="presence", exact=True)).to_have_attribute(
+        "aria-expanded", "true"
+    )
+    await choose("silence")
+    await expect(page.locator("[name=host]")).to_be_visible()
+    await expect(page.locator("[name=host]")).to_have_value("laptop")
+    await choose("why")
+    assert page.url.endswith(f"/hosts/{host_id}#h-why")
+
+
+async def test_a_restore_begins_in_the_navigation(world: World, page: Page) -> None:
+    host_id, _ = await ready(world)
+    await world.serve_commands()
+    session = await world.hello(host_id)
+    job = await world.post(f"/hosts/{host_id}/jobs", kind="snapshots")
+    listed = {"snapshots": [{"id": "1a2b3c4d5e6f7081", "time": "2026-06-15T02:00:00Z"}]}
+    await world.finish(host_id, session, job["job_id"], "succeeded", stats=listed)
+    await open_page(world, page, "/")
+    await page.get_by_label("Main").get_by_text("Restore").click()
+    await page.get_by_role("link", name="laptop").click()
+    await expect(page.locator("[name=snapshot]")).to_have_value("latest")
+    await page.get_by_role("link", name="Restore from 1a2b3c4d").click()
+    await expect(page.locator("[name=snapshot]")).to_have_value("1a2b3c4d5e6f7081")
+    await page.fill("[name=target]", "/back")
+    await page.get_by_role("button", name="Restore", exact=True).click()
+    await expect(page.locator(".facts")).to_contain_text("of snapshot 1a2b3c4d5e6f7081 into /back")
 
 
 async def test_the_usual_causes_are_told_after_a_minute(world: World, page: Page) -> None:

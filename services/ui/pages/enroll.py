@@ -35,10 +35,11 @@ SYSTEMS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The line to copy, and whether its address only works on this machine."""
+    """The line to copy, whether its address only works on this machine, and the address's port."""
 
     text: str
     only_here: bool
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def line_for(request: PageRequest, token: str, system: str = UNIX) -> Line:
     address = f"{scheme}://{shown}:{port}"
     command = f"dormice agent enroll {address}"
     text = f"{SYSTEMS[system].format(token=token)} {command}"
-    return Line(text, host in LOOPBACK)
+    return Line(text, host in LOOPBACK, port)
 
 
 async def _id_of(site: Site, request: PageRequest, expires_at: str) -> str | None:

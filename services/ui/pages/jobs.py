@@ -70,9 +70,9 @@ class JobPages(Controller):
     @get("/{job_id:str}/log")
     async def log(self, request: PageRequest, job_id: PathId) -> Response[str]:
         """The log alone, for a page that stands open while the job runs."""
-        await get_job(site_of(request), job_id)
+        job = await get_job(site_of(request), job_id)
         found = await log_of(site_of(request), job_id, request)
-        return respond(str(macros("parts/job.html").log(found)))
+        return respond(str(macros("parts/job.html").log(found, words.is_over(job))))
 
     @post("/{job_id:str}/cancel", guards=[page("operator"), same_origin], status_code=303)
     async def cancel(self, request: PageRequest, job_id: PathId) -> Redirect:

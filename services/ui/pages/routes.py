@@ -21,7 +21,7 @@ from services.ui.pages.login import DoorPages
 from services.ui.pages.people import OperatorForms, TokenForms
 from services.ui.pages.settings import SettingsPages
 from services.ui.pages.silences import SilencePages
-from services.ui.pages.snapshots import JobForms, SnapshotPages
+from services.ui.pages.snapshots import JobForms, RestorePages, SnapshotPages
 from services.ui.pages.static import static_file
 from services.ui.pages.stream import live_stream
 from services.ui.pages.thresholds import ThresholdForms
@@ -29,8 +29,8 @@ from services.ui.site import Site
 
 CONTROLLERS = (
     AlertPages, AuditPages, ChannelPages, ConfigurationForms, DoorPages, EnrollPages, FleetPages,
-    HostForms, HostPages, JobForms, JobPages, OperatorForms, SettingsPages, SilencePages,
-    SnapshotPages, ThresholdForms, TokenForms,
+    HostForms, HostPages, JobForms, JobPages, OperatorForms, RestorePages, SettingsPages,
+    SilencePages, SnapshotPages, ThresholdForms, TokenForms,
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from services.ui.pages.times import zone_of
 from services.ui.pages.words import Overlay, Phrase
 from services.ui.views import HostView, Strip
 
-CELLS = ("state", "label", "mode", "backup", "next", "strip", "alerts")
+CELLS = ("state", "label", "mode", "backup", "next", "strip", "alerts", "do")
 
 
 @dataclass(frozen=True, slots=True)

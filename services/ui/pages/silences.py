@@ -34,7 +34,9 @@ class SilencePages(Controller):
 
     @get("/")
     async def silences(self, request: PageRequest) -> Response[str]:
-        return await _page(request)
+        """`host` of the address: the one that the form begins with."""
+        host = request.query_params.get("host", "")[:64]
+        return await _page(request, typed={"host": host} if host else None)
 
     @post("/", guards=[page("operator"), same_origin], status_code=303)
     async def add(self, request: PageRequest) -> Answered:

@@ -1,4 +1,6 @@
-"""A host's snapshots, and taking files back from one; and the forms that ask for other jobs."""
+"""From which hosts files can be taken back, a host's snapshots, a restore from one of them; and the
+forms that ask for other jobs.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,41 @@ from libs.common.errors import BadInput, DormiceError
 from libs.common.events.job import JobKind
 from services.ui import queries
 from services.ui.guards import page, same_origin
-from services.ui.pages import forms
+from services.ui.pages import forms, paging
 from services.ui.pages.failures import describe
 from services.ui.pages.host import host_page
 from services.ui.pages.host_forms import Answered, ask, checked_form
 from services.ui.pages.rendering import PageRequest, PathId, show, to
-from services.ui.site import site_of
+from services.ui.queries import HostQuery, Slice
+from services.ui.site import Site, site_of
+from services.ui.views import HostView, Page
+
+
+class RestorePages(Controller):
+    path = "/restore"
+    guards = (page(),)
+
+    @get("/")
+    async def restorable(self, request: PageRequest) -> Response[str]:
+        """The hosts that have a repository, found by the same query as on the fleet page."""
+        site, problem, status = site_of(request), "", 200
+        text = request.query_params.get("q", "")[:1000]
+        try:
+            found = await _restorable(site, queries.parse_query(text), paging.part_of(request))
+        except BadInput as error:
+            status, problem = describe(error)
+            found = Page(())
+        return await show(
+            request, "restore.html", status=status, problem=problem, page=found, text=text,
+            base=paging.base_of(request, "q"), first=paging.first_of(request), live={},
+        )  # fmt: skip
+
+
+async def _restorable(site: Site, query: HostQuery, part: Slice) -> Page[HostView]:
+    now, fleet = site.now, site.fleet
+    return await site.read(
+        lambda db: queries.list_restorable(db, query, now=now, fleet=fleet, part=part)
+    )
 
 
 class SnapshotPages(Controller):
@@ -24,7 +55,10 @@ class SnapshotPages(Controller):
 
     @get("/")
     async def snapshots(self, request: PageRequest, host_id: PathId) -> Response[str]:
-        return await snapshots_page(request, host_id)
+        """`snapshot` of the address: the one that the form of the restore begins with."""
+        chosen = request.query_params.get("snapshot", "")[:64]
+        typed = {"snapshot": chosen} if chosen else None
+        return await snapshots_page(request, host_id, typed=typed)
 
 
 async def snapshots_page(
@@ -35,7 +69,7 @@ async def snapshots_page(
     problem: str = "",
     typed: dict[str, str] | None = None,
 ) -> Response[str]:
-    """Return the page; `typed`: what a refused form held. Raises: HostNotFound."""
+    """Return the page; `typed`: what the form holds. Raises: HostNotFound."""
     site = site_of(request)
     host = await site.get_host(host_id, request.user)
     found = await site.read(lambda db: queries.find_snapshots(db, host_id))

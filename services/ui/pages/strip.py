@@ -34,6 +34,11 @@ class Day:
     def known(self) -> float:
         return self.shares["online"] + self.shares["offline"]
 
+    def said(self, state: str) -> str:
+        """`41 %` of the time of this day that has been since the host first connected."""
+        seen = self.known + self.shares["not_observed"]
+        return f"{100 * self.shares[state] / seen:.0f} %" if seen else "–"
+
 
 def window_start(now: datetime, where: ZoneInfo, days: int = DAYS) -> datetime:
     """Return the midnight with which the first day begins; today is the last day."""
@@ -155,6 +160,8 @@ class WideStrip:
     pins: tuple[Pin, ...]
     columns: tuple[Column, ...]
     label: str
+    has_unknown: bool
+    """Some of it is from before the host first connected."""
     width: int = DAYS * DAY_WIDTH
     height: int = BAND_TOP + BAND_HEIGHT + 16
     top: int = BAND_TOP
@@ -174,10 +181,12 @@ def wide_strip(strip: Strip, now: datetime, where: ZoneInfo, *, away_word: str) 
         Column(index * DAY_WIDTH, f"{day.day:%a} {day.day.day}", day_words(day, away_word), day)
         for index, day in enumerate(days)
     )
+    pieces = tuple(_pieces(strip.intervals, x_of, now))
     return WideStrip(
-        pieces=tuple(_pieces(strip.intervals, x_of, now)),
+        pieces=pieces,
         pins=tuple(Pin(x_of(mark.at), mark.kind) for mark in strip.marks if mark.at >= start),
         columns=columns, label=in_words(days, away_word),
+        has_unknown=any(piece.state == "never_seen" for piece in pieces),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from services.ui.reads.paging import Slice, Source, Where, fetch_page, rows
 from services.ui.views import AuditView, Page
 
 _AUDIT = Source(
-    columns="audit.*, host.name AS host_name",
+    columns="audit.*, host.name AS host_name, ifnull(host.removed, 0) AS host_gone",
     tables="audit LEFT JOIN host ON host.id = audit.host_id",
     identity="audit.id",
     sorts={"at": "audit.at", "id": "audit.id"},
@@ -61,5 +61,6 @@ def _view(entry: sqlite3.Row) -> AuditView:
         target=entry["target"], action=entry["action"], actor_kind=entry["actor_kind"],
         actor_id=entry["actor_id"], actor_name=entry["actor_name"],
         actor_role=entry["actor_role"], host_id=entry["host_id"], host_name=entry["host_name"],
+        host_gone=bool(entry["host_gone"]),
         before=from_json(entry["before"]), after=from_json(entry["after"]),
     )  # fmt: skip

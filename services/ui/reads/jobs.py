@@ -11,7 +11,7 @@ from services.ui.reads.paging import Slice, Source, Where, fetch_page, rows
 from services.ui.views import JobView, Page
 
 _JOBS = Source(
-    columns="job.*, ifnull(host.name, '') AS host_name",
+    columns="job.*, ifnull(host.name, '') AS host_name, ifnull(host.removed, 0) AS host_gone",
     tables="job LEFT JOIN host ON host.id = job.host_id",
     identity="job.id",
     sorts={
@@ -81,4 +81,5 @@ def _view(job: sqlite3.Row) -> JobView:
         pending=bool(job["pending"]), percent=job["percent"], seconds_left=job["seconds_left"],
         arguments=from_json(job["arguments"]), bytes_done=job["bytes_done"],
         bytes_total=job["bytes_total"], files_done=job["files_done"], reason=job["reason"],
+        host_gone=bool(job["host_gone"]),
     )  # fmt: skip

@@ -35,7 +35,23 @@
     show(menu, false);
     if (hadFocus) find(`[data-opens="${menu.id}"]`).focus();
   }
+  // A menu of a row: one is open at a time; Escape closes it.
+  function closeRowMenus(but) {
+    for (const menu of all(".row-menu[open]")) {
+      if (menu === but) continue;
+      if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+      menu.open = false;
+    }
+  }
+  // An address may name what it wants to see open.
+  const named = location.hash && document.getElementById(location.hash.slice(1));
+  if (named?.hidden && find(`[data-opens="${named.id}"]`)) {
+    show(named, true);
+    named.scrollIntoView();
+    named.querySelector("input, button").focus();
+  }
   document.addEventListener("click", (event) => {
+    closeRowMenus(event.target.closest(".row-menu"));
     const opener = event.target.closest("[data-opens]");
     if (opener) {
       const opened = document.getElementById(opener.dataset.opens);
@@ -43,7 +59,7 @@
       show(opened, opened.hidden);
       if (!opened.hidden) opened.querySelector("input, button")?.focus();
     }
-    all(".menu-items:not([hidden])").forEach((menu) => {
+    all(".bulk .menu-items:not([hidden])").forEach((menu) => {
       if (!menu.parentElement.contains(event.target)) show(menu, false);
     });
     const copier = event.target.closest("[data-copies]");
@@ -99,7 +115,10 @@
       const search = find("input[type=search]");
       if (search) { event.preventDefault(); search.focus(); }
     }
-    if (event.key === "Escape") all(".menu-items:not([hidden])").forEach(closeMenu);
+    if (event.key === "Escape") {
+      all(".bulk .menu-items:not([hidden])").forEach(closeMenu);
+      closeRowMenus();
+    }
     if (event.key === "Enter" && bulk && event.target.matches("input") && event.target.form === bulk) {
       event.preventDefault();  // A browser would press the form's first button: a backup of all that is ticked.
       event.target.closest(".menu-items")?.querySelector("[data-enter]").click();
