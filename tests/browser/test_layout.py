@@ -8,7 +8,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.integration.ui.world import World
 
 LONG_NAME = "a-machine-in-the-cellar-of-the-house-in-paris-0123456789"
-LONG_ERROR = "Fatal: unable to open repository at /srv/restic: the lock of another host is still held"
+LONG_ERROR = "Fatal: unable to open repository at /srv/restic: another host still holds its lock"
 WIDE = "document.scrollingElement.scrollWidth - innerWidth"
 
 

@@ -43,13 +43,13 @@
       menu.open = false;
     }
   }
-  // An address may name what it wants to see open.
-  const named = location.hash && document.getElementById(location.hash.slice(1));
-  if (named?.hidden && find(`[data-opens="${named.id}"]`)) {
+  // An address may name what it wants to see open; the browser itself takes the focus away until then.
+  addEventListener("load", () => {
+    const named = location.hash && document.getElementById(location.hash.slice(1));
+    if (!named?.hidden || !find(`[data-opens="${named.id}"]`)) return;
     show(named, true);
-    named.scrollIntoView();
     named.querySelector("input, button").focus();
-  }
+  });
   document.addEventListener("click", (event) => {
     closeRowMenus(event.target.closest(".row-menu"));
     const opener = event.target.closest("[data-opens]");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -185,6 +186,15 @@ async def test_adding_a_host_shows_one_line_and_its_steps(
     assert re.search(line, text_of(windows.text))
     odd = await admin.post("/hosts/new", data={"system": "{token.__class__}"})
     assert re.search(r"DORMICE_ENROLL_TOKEN=\S+ dormice agent enroll", text_of(odd.text))
+
+
+async def test_the_way_in_for_other_hosts_names_the_port_in_use(tmp_path: Path) -> None:
+    async with World(tmp_path, ("registry",), gateway_listen="127.0.0.1:9123") as world:
+        admin = await log_in(world)
+        text = text_of((await admin.post("/hosts/new", data={"name": "tp"})).text)
+        await admin.aclose()
+    assert "enroll http://127.0.0.1:9123" in text
+    assert "DORMICE_GATEWAY_LISTEN=0.0.0.0:9123" in text
 
 
 async def test_silences_are_made_and_ended(world: World, admin: httpx.AsyncClient) -> None:

@@ -92,3 +92,49 @@ async def test_a_new_group_says_which_snapshots_a_forget_keeps(
     refused = await admin.post(path, data={**form, "name": "more", "retention": "daily"})
     assert refused.status_code == 400
     assert "is no rule" in text_of(refused.text)
+
+
+async def test_restore_lists_hosts_that_have_a_repository(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id, _ = await ready(world)
+    await world.enroll("bare")
+    page = (await admin.get("/restore")).text
+    assert f'href="/hosts/{host_id}/snapshots"' in page
+    assert "bare" not in page
+    assert "laptop" in text_of((await admin.get("/restore", params={"q": "lap"})).text)
+    assert "No host with a repository matches." in (await admin.get("/restore?q=bare")).text
+    wrong = await admin.get("/restore", params={"q": "state:wrong"})
+    assert (wrong.status_code, "is none of" in text_of(wrong.text)) == (422, True)
+    chosen = (await admin.get(f"/hosts/{host_id}/snapshots?snapshot=1a2b")).text
+    assert 'name="snapshot" required value="1a2b"' in chosen
+
+
+async def test_an_ended_job_without_output_says_so(world: World, admin: httpx.AsyncClient) -> None:
+    await world.serve_commands()
+    host_id, group = await ready(world)
+    session = await world.hello(host_id)
+    job = await world.post(f"/hosts/{host_id}/backup", source_group_id=group)
+    path = f"/jobs/{job['job_id']}"
+    assert "Nothing printed yet." in (await admin.get(path)).text
+    await world.finish(host_id, session, job["job_id"], "succeeded")
+    for ended in (path, f"{path}/log"):
+        page = (await admin.get(ended)).text
+        assert "Nothing was printed." in page
+        assert "Nothing printed yet." not in page
+
+
+async def test_what_is_left_of_a_removed_host_links_to_no_page(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    host_id, group = await ready(world)
+    asked = {"source_group_id": group, "when_it_wakes": True}
+    job = await world.post(f"/hosts/{host_id}/backup", **asked)
+    paths = ("/jobs", f"/jobs/{job['job_id']}", "/audit")
+    for path in paths:
+        assert f'href="/hosts/{host_id}"' in (await admin.get(path)).text, path
+    assert (await world.api.delete(f"/hosts/{host_id}")).is_success
+    for path in paths:
+        page = (await admin.get(path)).text
+        assert "laptop" in page
+        assert f'href="/hosts/{host_id}"' not in page, path

@@ -98,8 +98,9 @@ async def test_no_host_and_no_alert(admin: httpx.AsyncClient) -> None:
 
 async def test_every_page_keeps_to_itself(world: World, admin: httpx.AsyncClient) -> None:
     host_id = await world.enroll("box")
-    paths = ("/", f"/hosts/{host_id}", "/alerts", "/jobs", "/audit", "/schedules", "/settings",
-             "/silences", "/hosts/new", "/login", "/setup")  # fmt: skip
+    paths = ("/", f"/hosts/{host_id}", f"/hosts/{host_id}/snapshots", "/alerts", "/jobs", "/audit",
+             "/schedules", "/restore", "/settings", "/silences", "/hosts/new", "/login",
+             "/setup")  # fmt: skip
     for path in paths:
         answer = await admin.get(path, follow_redirects=True)
         assert answer.status_code == 200, (path, answer.text)

@@ -237,6 +237,21 @@ def test_strip_in_words(told: Strip, said: str) -> None:
     assert strip.row_strip(told, NOW, UTC_ZONE, away_word="asleep").label == said
 
 
+def test_a_day_in_the_table_says_what_the_strip_says() -> None:
+    told = intervals((30 * DAY, "never_seen"), (6 * HOUR, "online"), (2 * HOUR, "offline"))
+    *earlier, today = strip.wide_strip(told, NOW, UTC_ZONE, away_word="asleep").columns
+    assert today.text == "Mon 23 Nov: online 67 %, asleep 33 %"
+    said = [today.day.said(state) for state in ("online", "offline", "not_observed")]
+    assert said == ["67 %", "33 %", "0 %"]
+    assert {one.day.said("online") for one in earlier} == {"–"}
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+def test_a_strip_knows_whether_some_of_it_is_from_before_the_host_connected(unknown: bool) -> None:
+    told = intervals((30 * DAY, "never_seen" if unknown else "offline"), (6 * HOUR, "online"))
+    assert strip.wide_strip(told, NOW, UTC_ZONE, away_word="asleep").has_unknown is unknown
+
+
 def test_strip_never_rounds_a_short_absence_away() -> None:
     told = intervals((30 * DAY, "online"), (MIN, "offline"))
     drawn = strip.row_strip(told, NOW, UTC_ZONE, away_word="offline")
