@@ -147,6 +147,7 @@ async def test_a_restore_begins_in_the_navigation(world: World, page: Page) -> N
     job = await world.post(f"/hosts/{host_id}/jobs", kind="snapshots")
     listed = {"snapshots": [{"id": "1a2b3c4d5e6f7081", "time": "2026-06-15T02:00:00Z"}]}
     await world.finish(host_id, session, job["job_id"], "succeeded", stats=listed)
+    await world.until_answer(f"/hosts/{host_id}/snapshots")
     await open_page(world, page, "/")
     await page.get_by_label("Main").get_by_text("Restore").click()
     await page.get_by_role("link", name="laptop").click()

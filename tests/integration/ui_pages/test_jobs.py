@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from tests.integration.ui.test_jobs import ready
@@ -118,6 +120,9 @@ async def test_an_ended_job_without_output_says_so(world: World, admin: httpx.As
     path = f"/jobs/{job['job_id']}"
     assert "Nothing printed yet." in (await admin.get(path)).text
     await world.finish(host_id, session, job["job_id"], "succeeded")
+    async with asyncio.timeout(10):
+        while (await world.get(path))["status"] != "succeeded":
+            await asyncio.sleep(0.02)
     for ended in (path, f"{path}/log"):
         page = (await admin.get(ended)).text
         assert "Nothing was printed." in page
