@@ -9,13 +9,14 @@ from typing import Any
 
 from cli.asking import confirm, read_secret
 from cli.client import Client
+from cli.errors import BadCommand
 from cli.finding import SHOWN, Ambiguous, find_by_id, label, short
 from cli.options import Ask
 from cli.output import Listing, warn
 from cli.table import Column, Row, Table
 from cli.times import moment, since
 from libs.common.clock import SystemClock
-from libs.common.errors import BadInput, NotFound
+from libs.common.errors import NotFound
 
 ROLES = ("viewer", "operator", "admin")
 OPERATOR_FIELDS = ("id", "name", "role", "created_at", "last_login_at", "disabled")
@@ -103,9 +104,9 @@ def find_named(things: Iterable[Row], word: str, what: str) -> Row:
 
 
 def _known(role: str) -> str:
-    """Raises: BadInput."""
+    """Raises: BadCommand."""
     if role not in ROLES:
-        raise BadInput(f"{role[:32]!r} is no role; there are {', '.join(ROLES)}")
+        raise BadCommand(f"{role[:32]!r} is no role; there are {', '.join(ROLES)}")
     return role
 
 
