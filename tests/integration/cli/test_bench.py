@@ -37,5 +37,5 @@ def test_another_server_needs_both_addresses() -> None:
         [sys.executable, "-m", "cli", "bench", "fleet", "--url", "http://127.0.0.1:1"],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "--gateway" in done.stderr
