@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-WORKERS ?= 3
+WORKERS ?= 2
 CODE := libs services agent cli tests
 
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ run: $(READY)  ## Start Dormice with this machine as its first host
 demo: $(READY)  ## Watch a fleet live through four weeks in under three minutes
 	@$(BIN)/dormice demo
 
-test: $(READY)  ## Run every test that needs no Docker engine, three files at a time
+test: $(READY)  ## Run every test that needs no Docker engine, two files at a time
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/deploy --ignore=tests/bench
 
 check: style test  ## What CI runs: style, types, imports, tests
