@@ -10,11 +10,12 @@ from typing import Any
 
 import typer
 
-from cli.asking import confirm, read_secret
+from cli.asking import read_secret
 from cli.client import Client
 from cli.errors import BadCommand
 from cli.finding import find_host, find_part
 from cli.options import Ask
+from cli.removing import remove
 from cli.table import Row
 from libs.common.clock import monotonic_seconds
 from libs.common.durations import parse_duration
@@ -113,11 +114,9 @@ def outcome_of(delivery: Row) -> str:
 
 def delete_channel(ask: Ask, word: str, *, sure: bool) -> None:
     channel = find_channel(ask.client, word)
-    if not sure:
-        confirm(f"Remove channel {channel['name']}? Nobody is told by it any more.")
-    ask.client.delete(f"/channels/{channel['id']}")
-    said = {"id": channel["id"], "removed": True}
-    ask.out.result(said, f"channel {channel['name']} removed")
+    question = f"Remove channel {channel['name']}? Nobody is told by it any more."
+    said = f"channel {channel['name']} removed"
+    remove(ask, "/channels", channel, question, said, sure=sure)
 
 
 def find_channel(client: Client, word: str) -> Row:

@@ -114,14 +114,12 @@ def remove(
 
     Its agent is refused from then on. Its backups stay.
     """
-    from cli.asking import confirm
     from cli.finding import find_host
+    from cli.removing import remove as remove_one
 
     found = find_host(ask.client, host)
-    if not yes:
-        confirm(f"Remove {found['name']} for ever?")
-    ask.client.delete(f"/hosts/{found['id']}")
-    ask.out.result({"id": found["id"], "removed": True}, f"{found['name']} is removed")
+    question, said = f"Remove {found['name']} for ever?", f"{found['name']} is removed"
+    remove_one(ask, "/hosts", found, question, said, sure=yes)
 
 
 @host_app.command("rotate-token")

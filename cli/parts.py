@@ -12,6 +12,7 @@ from cli.errors import BadCommand
 from cli.finding import find_host, find_part, label, short
 from cli.options import Ask
 from cli.output import Listing
+from cli.removing import remove
 from cli.table import Column, Row, Table
 from cli.terminal import Shape
 from cli.times import day_and_clock, local_clock, moment, since
@@ -171,9 +172,8 @@ def _word_for(schedule: Row) -> str:
 def remove_schedule(ask: Ask, word: str, schedule: str) -> None:
     host = find_host(ask.client, word)
     found = find_part(parts_of(ask.client, host, "schedules"), schedule, "schedule")
-    ask.client.delete(f"/hosts/{host['id']}/schedules/{found['id']}")
     said = f"{host['name']}: schedule {label(found)} is removed"
-    ask.out.result({"id": found["id"], "removed": True}, said)
+    remove(ask, f"/hosts/{host['id']}/schedules", found, "", said, sure=True)
 
 
 def retention_of(rules: list[str]) -> dict[str, int | str]:

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.asking import confirm, read_secret
+from cli.asking import read_secret
 from cli.client import Client
 from cli.errors import BadCommand
 from cli.finding import SHOWN, Ambiguous, find_by_id, label, short
 from cli.options import Ask
 from cli.output import Listing, warn
+from cli.removing import remove
 from cli.table import Column, Row, Table
 from cli.times import moment, since
 from libs.common.clock import SystemClock
@@ -73,11 +74,9 @@ def set_password(ask: Ask, word: str, password_file: Path | None) -> None:
 
 def delete_operator(ask: Ask, word: str, *, sure: bool) -> None:
     found = find_operator(ask.client, word)
-    if not sure:
-        confirm(f"Remove operator {found['name']} ({found['role']})? All their sessions end.")
-    ask.client.delete(f"/operators/{found['id']}")
-    said = {"id": found["id"], "removed": True}
-    ask.out.result(said, f"operator {found['name']} removed, all sessions ended")
+    question = f"Remove operator {found['name']} ({found['role']})? All their sessions end."
+    said = f"operator {found['name']} removed, all sessions ended"
+    remove(ask, "/operators", found, question, said, sure=sure)
 
 
 def find_operator(client: Client, word: str) -> Row:
@@ -156,10 +155,9 @@ def create_token(ask: Ask, name: str, role: str, expires: str | None) -> None:
 
 def delete_token(ask: Ask, word: str, *, sure: bool) -> None:
     found = find_named(ask.client.items("/api-tokens"), word, "API token")
-    if not sure:
-        confirm(f"Remove API token {found['name']} ({found['role']})? Whoever uses it is shut out.")
-    ask.client.delete(f"/api-tokens/{found['id']}")
-    ask.out.result({"id": found["id"], "removed": True}, f"API token {found['name']} removed")
+    question = f"Remove API token {found['name']} ({found['role']})? Whoever uses it is shut out."
+    said = f"API token {found['name']} removed"
+    remove(ask, "/api-tokens", found, question, said, sure=sure)
 
 
 def _ago(text: str | None, now: datetime) -> str:

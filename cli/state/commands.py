@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cli.errors import BadCommand
 from cli.main import ConfigFile, Data, app
 from cli.options import Json
-from libs.common.errors import BadInput
 
 
 @app.command("backup-state")
@@ -38,7 +38,7 @@ def backup_state(
     from cli.up import UpSettings
 
     if as_json and file == STDOUT:
-        raise BadInput("the archive goes to stdout, so --json cannot: name a FILE")
+        raise BadCommand("the archive goes to stdout, so --json cannot: name a FILE")
     folder = UpSettings.load(config, data=data).data
     made = back_up(folder, file, force=force)
     for name in made.strangers:

@@ -4,7 +4,6 @@ Each takes the connection first, so it runs by `await site.read(lambda db: list_
 hop to the database thread for as many queries as the lambda makes.
 
     list_hosts(db, query: HostQuery, *, now, fleet: FleetDefaults, part=Slice()) -> Page[HostView]
-    list_restorable(db, query, *, now, fleet, part=Slice()) -> Page[HostView]   have a repository
     count_hosts(db, query, *, now) -> int                list_host_ids(db, query, *, now) -> [str]
     find_host(db, host_id, *, now, fleet) -> HostView | None
     find_record(db, host_id) -> HostRecord | None        list_tags(db) -> [str]
@@ -51,7 +50,6 @@ from services.ui.reads.hosts import (
     is_removed,
     list_host_ids,
     list_hosts,
-    list_restorable,
     list_tags,
     view_of_record,
 )
@@ -102,7 +100,6 @@ __all__ = [
     "list_host_ids",
     "list_hosts",
     "list_jobs",
-    "list_restorable",
     "list_schedules",
     "list_source_groups",
     "list_tags",

@@ -12,6 +12,7 @@ API and the CLI's argument. Pure: text → terms → SQL with parameters.
 | tag, os, arch, name, id, timezone, version | the whole word; name also with `*` |
 | seen, backup | `>7d` longer ago than, `<1h` less long ago; never |
 | is | overdue, attention, backing-up, catching-up, alerting, failing, online, offline, asleep |
+|    | restorable: it has a repository |
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from datetime import datetime
 from libs.common.clock import to_micros
 from libs.common.durations import parse_duration
 from libs.common.errors import BadInput
+
+OVERDUE = "host.overdue_at <= ? AND host.current_job_id IS NULL"
+"""Who is at it now is not overdue (`policy.is_overdue_now`)."""
 
 MAX_LENGTH = 1000
 MAX_TERMS = 50
@@ -136,6 +140,7 @@ _IS: dict[str, str] = {
     "failing": "host.failing > 0",
     "backing-up": "host.current_job_id IS NOT NULL",
     "catching-up": "host.arm_state IS NOT NULL",
+    "restorable": "host.record ->> 'repository_id' IS NOT NULL",
 }
 
 
@@ -171,8 +176,7 @@ def _mode(value: str, _: datetime) -> Condition:
 def _is(value: str, now: datetime) -> Condition:
     word = value.lower().replace("_", "-")
     if word == "overdue":
-        overdue = "host.overdue_at <= ? AND host.current_job_id IS NULL"
-        return Condition(overdue, (to_micros(now),))
+        return Condition(OVERDUE, (to_micros(now),))
     if word in _IS:
         return Condition(_IS[word])
     if word in _MODES:

@@ -44,7 +44,7 @@ class DecisionsOf(BaseModel):
 
     host_id: str
     limit: int = Field(default=100, ge=1, le=1000)
-    before: int | None = Field(default=None, lt=2**63)
+    before: int | None = Field(default=None, ge=-(2**63), lt=2**63)
 
 
 def list_decisions(tx: Tx, _: Actor, wanted: DecisionsOf) -> list[dict[str, Any]]:

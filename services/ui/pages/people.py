@@ -5,6 +5,7 @@ A new token is shown once, on the page that answers its form, and stands in no a
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from litestar import Controller, Response, get, post
@@ -29,46 +30,41 @@ class OperatorForms(Controller):
 
     @post("/", status_code=303)
     async def add(self, request: PageRequest) -> Answered:
-        form = await read_form(request)
+        form, auth = await read_form(request), site_of(request).auth
         name, password = form.get("username", ""), form.get("password", "")
-        try:
-            role = _role(form)
-            await site_of(request).auth.create_operator(request.user, name, role, password)
-        except DormiceError as error:
-            return await settings_page(request, error)
-        return to("/settings", "operator")
+        return await _done(
+            request, lambda: auth.create_operator(request.user, name, _role(form), password),
+            "operator",
+        )  # fmt: skip
 
     @post("/{operator_id:str}/role", status_code=303)
     async def change_role(self, request: PageRequest, operator_id: PathId) -> Answered:
-        form = await read_form(request)
-        try:
-            changes = {"role": _role(form)}
-            await site_of(request).auth.change_operator(request.user, operator_id, changes)
-        except DormiceError as error:
-            return await settings_page(request, error)
-        return to("/settings", "operator-role")
+        form, auth = await read_form(request), site_of(request).auth
+        return await _done(
+            request,
+            lambda: auth.change_operator(request.user, operator_id, {"role": _role(form)}),
+            "operator-role",
+        )
 
     @post("/{operator_id:str}/password", status_code=303)
     async def set_password(self, request: PageRequest, operator_id: PathId) -> Answered:
         """Whoever changes their own is sent to the login: their session has ended, too."""
         changes = {"password": (await read_form(request)).get("password", "")}
-        try:
-            await site_of(request).auth.change_operator(request.user, operator_id, changes)
-        except DormiceError as error:
-            return await settings_page(request, error)
-        return to("/settings", "operator-password")
+        auth = site_of(request).auth
+        return await _done(
+            request, lambda: auth.change_operator(request.user, operator_id, changes),
+            "operator-password",
+        )  # fmt: skip
 
     @post("/{operator_id:str}/remove", status_code=303)
     async def remove(self, request: PageRequest, operator_id: PathId) -> Answered:
         await read_form(request)
-        actor = request.user
-        try:
-            await site_of(request).auth.submit(
-                lambda tx: access.delete_operator(tx, actor, operator_id)
-            )
-        except DormiceError as error:
-            return await settings_page(request, error)
-        return to("/settings", "operator-removed")
+        actor, auth = request.user, site_of(request).auth
+        return await _done(
+            request,
+            lambda: auth.submit(lambda tx: access.delete_operator(tx, actor, operator_id)),
+            "operator-removed",
+        )
 
 
 class TokenForms(Controller):
@@ -94,12 +90,21 @@ class TokenForms(Controller):
     @post("/{token_id:str}/remove", guards=[same_origin], status_code=303)
     async def remove(self, request: PageRequest, token_id: PathId) -> Answered:
         await read_form(request)
-        actor = request.user
-        try:
-            await site_of(request).auth.submit(lambda tx: access.delete_token(tx, actor, token_id))
-        except DormiceError as error:
-            return await settings_page(request, error)
-        return to("/settings", "token-removed")
+        actor, auth = request.user, site_of(request).auth
+        return await _done(
+            request,
+            lambda: auth.submit(lambda tx: access.delete_token(tx, actor, token_id)),
+            "token-removed",
+        )
+
+
+async def _done(request: PageRequest, work: Callable[[], Awaitable[object]], said: str) -> Answered:
+    """Do it and go back to the page, which says so; or show the page with what is wrong."""
+    try:
+        await work()
+    except DormiceError as error:
+        return await settings_page(request, error)
+    return to("/settings", said)
 
 
 def _role(form: dict[str, str]) -> Role:

@@ -45,7 +45,9 @@ class RestorePages(Controller):
 async def _restorable(site: Site, query: HostQuery, part: Slice) -> Page[HostView]:
     now, fleet = site.now, site.fleet
     return await site.read(
-        lambda db: queries.list_restorable(db, query, now=now, fleet=fleet, part=part)
+        lambda db: queries.list_hosts(
+            db, query.with_term("is", "restorable"), now=now, fleet=fleet, part=part
+        )
     )
 
 

@@ -9,6 +9,7 @@ from libs.common.clock import to_micros
 from services.ui import wording
 from services.ui.reads.columns import moment
 from services.ui.reads.paging import rows
+from services.ui.search import OVERDUE
 from services.ui.views import FleetCounts, FleetHealth, Verdict
 
 PROBLEMS_SHOWN = 5
@@ -25,16 +26,9 @@ def fleet_counts(db: sqlite3.Connection, *, now: datetime) -> FleetCounts:
         backing_up=_count(db, "host WHERE removed = 0 AND current_job_id IS NOT NULL"),
         catching_up=_count(db, "host WHERE removed = 0 AND arm_state IS NOT NULL"),
         attention=_count(db, "host WHERE removed = 0 AND attention = 1"),
-        overdue=_count_overdue(db, now),
+        overdue=_count(db, f"host WHERE removed = 0 AND {OVERDUE}", to_micros(now)),
         alerts=_count(db, "alert WHERE state <> 'resolved' AND hidden = 0"),
     )
-
-
-def _count_overdue(db: sqlite3.Connection, now: datetime) -> int:
-    """Count as `is:overdue` does. Who backs up now is looked for among the few that do."""
-    overdue = "host WHERE removed = 0 AND overdue_at IS NOT NULL AND overdue_at <= ?"
-    at = to_micros(now)
-    return _count(db, overdue, at) - _count(db, f"{overdue} AND current_job_id IS NOT NULL", at)
 
 
 def _count(db: sqlite3.Connection, what: str, *parameters: int) -> int:

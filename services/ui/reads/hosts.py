@@ -66,21 +66,6 @@ def list_hosts(
     return fetch_page(db, _HOSTS, where, part, build)
 
 
-def list_restorable(
-    db: sqlite3.Connection,
-    query: HostQuery,
-    *,
-    now: datetime,
-    fleet: FleetDefaults,
-    part: Slice = Slice(),  # noqa: B008  # frozen
-) -> Page[HostView]:
-    """Return a page of the hosts that match and have a repository. Raises: BadInput."""
-    found = search.to_sql(query, now)
-    where = Where((found.sql,), found.parameters)
-    where = where.plus("json_extract(host.record, '$.repository_id') IS NOT NULL")
-    return fetch_page(db, _HOSTS, where, part, lambda page: _views(db, page, now, fleet))
-
-
 def count_hosts(db: sqlite3.Connection, query: HostQuery, *, now: datetime) -> int:
     """Return how many hosts match."""
     found = search.to_sql(query, now)

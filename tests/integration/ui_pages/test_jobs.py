@@ -106,6 +106,8 @@ async def test_restore_lists_hosts_that_have_a_repository(
     assert "bare" not in page
     assert "laptop" in text_of((await admin.get("/restore", params={"q": "lap"})).text)
     assert "No host with a repository matches." in (await admin.get("/restore?q=bare")).text
+    for query, name in (("is:restorable", "laptop"), ("-is:restorable", "bare")):
+        assert [one["name"] for one in (await world.get("/hosts", q=query))["items"]] == [name]
     wrong = await admin.get("/restore", params={"q": "state:wrong"})
     assert (wrong.status_code, "is none of" in text_of(wrong.text)) == (422, True)
     chosen = (await admin.get(f"/hosts/{host_id}/snapshots?snapshot=1a2b")).text

@@ -67,6 +67,7 @@ def test_a_fault_of_ours_is_one_line_unless_its_trace_is_wanted(trace: str) -> N
     pytest.param(["silence", "add", "--tag", "lab"], id="without an end"),
     pytest.param(["threshold", "set", "--tag", "lab"], id="no threshold"),
     pytest.param(["run", "nothing"], id="no service"),
+    pytest.param(["backup-state", "-", "--json"], id="two things on stdout"),
     pytest.param(["hosts", "--colour"], id="no option"),
 ])  # fmt: skip
 def test_what_is_wrong_whatever_the_server_knows_is_exit_code_2(words: list[str]) -> None:

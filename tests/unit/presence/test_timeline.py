@@ -47,6 +47,17 @@ def test_r10_time_without_a_gateway_is_not_observed() -> None:
     assert (shares["online"], shares["not_observed"], shares["offline"]) == (0.5, 0.5, 0.0)
 
 
+def test_r10_what_nobody_observed_ends_now_whatever_the_gateway_s_clock_shows() -> None:
+    rig = online(presence())
+    rig.publish(stopped(rig.now))
+    rig.advance(HOUR)
+    rig.publish(listening(rig.now + 24 * HOUR))
+    rig.advance(MINUTE)
+    unobserved, after = rig.ask("timeline", host_id="h1")
+    assert (unobserved["state"], unobserved["to"]) == ("not_observed", "2026-06-15T10:00:00Z")
+    assert (after["state"], after["from"]) == ("offline", "2026-06-15T10:00:00Z")
+
+
 def test_r10_a_gateway_that_crashed_without_a_word() -> None:
     rig = online(presence())
     beat_for(rig, MINUTE, "h1")
